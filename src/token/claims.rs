@@ -1,0 +1,273 @@
+//! The verified claims of an access token.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::de::DeserializeOwned;
+
+use super::json;
+use super::request::Scheme;
+use super::resource::Resource;
+use super::scope::Scope;
+
+/// The claims of an access token that was verified for this very request.
+///
+/// Only verification makes one (in tests: [`testing::TestClaims`](crate::testing::TestClaims)), so whoever
+/// holds `Claims` may trust every value in it. Cheap to clone: one `Arc`. `AuthLayer` puts it into the
+/// request's extensions; with axum it is an extractor.
+///
+/// `T` is your own type for the members this crate does not know. It is deserialized from the whole
+/// payload once per token, not once per request, and shared: see [`extra`](Claims::extra). A token that
+/// does not fit `T` is answered with 401 `invalid_token`, and the audit event says why.
+///
+/// It does not hold the token's text, and it does not say what the caller may do; see
+/// [`RequireScope`](crate::RequireScope).
+///
+/// # Example
+/// ```
+/// # use tower_bearer::{Claims, testing::TestClaims};
+/// fn greet(claims: &Claims) -> String {
+///     format!("hello {}", claims.subject().unwrap_or("client"))
+/// }
+/// assert_eq!(greet(&TestClaims::new().subject("alice").build()), "hello alice");
+/// ```
+pub struct Claims<T = ()> {
+    verified: Arc<Verified<T>>,
+    scheme: Scheme,
+}
+
+/// One verified token, with the typed view `T` of its payload.
+struct Verified<T> {
+    set: Arc<ClaimSet>,
+    extra: T,
+    views: View,
+}
+
+/// Typed views that were asked for, each made once: a list that only grows.
+#[derive(Default)]
+struct View(OnceLock<Box<(Arc<dyn Any + Send + Sync>, View)>>);
+
+/// The judged members of a payload. Times are seconds since 1970.
+#[derive(Debug)]
+pub(crate) struct ClaimSet {
+    pub(crate) issuer: Arc<str>,
+    pub(crate) subject: Option<Box<str>>,
+    pub(crate) client_id: Option<Box<str>>,
+    pub(crate) audience: Audience,
+    pub(crate) scope: Scope,
+    pub(crate) roles: Box<[Box<str>]>,
+    pub(crate) jwt_id: Option<Box<str>>,
+    pub(crate) expires_at: u64,
+    pub(crate) not_before: Option<u64>,
+    pub(crate) issued_at: Option<u64>,
+    pub(crate) confirmation: Option<Confirmation>,
+    /// The payload's JSON text, for members that only the application knows.
+    pub(crate) payload: Box<str>,
+    pub(crate) resource: Arc<Resource>,
+    /// Set when the key that signed leaves its key set; absent for keys that cannot leave.
+    pub(crate) withdrawn: Option<Arc<AtomicBool>>,
+    /// The keyed digest of the token's text, equal for the very same token only.
+    pub(crate) digest: u128,
+}
+
+/// Whom a token is for: the `aud` claim (RFC 7519 section 4.1.3), one or several exact strings.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Audience(Box<[Box<str>]>);
+
+impl Audience {
+    pub(crate) fn new(members: impl IntoIterator<Item = impl Into<Box<str>>>) -> Self {
+        Audience(members.into_iter().map(Into::into).collect())
+    }
+
+    /// True if this very string is among the audiences; no prefix, case or slash is forgiven.
+    pub fn contains(&self, audience: &str) -> bool {
+        self.iter().any(|member| member == audience)
+    }
+
+    /// The audiences in the order of the token.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(AsRef::as_ref)
+    }
+}
+
+/// How the token is bound to its holder: the `cnf` claim (RFC 7800) with the methods known here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Confirmation {
+    /// Thumbprint of the DPoP key (RFC 9449 section 6.1).
+    pub(crate) key_thumbprint: Option<Box<str>>,
+    /// SHA-256 of the client certificate (RFC 8705 section 3.1).
+    pub(crate) certificate_sha256: Option<Box<str>>,
+}
+
+impl Claims {
+    pub(crate) fn new(set: ClaimSet, scheme: Scheme) -> Self {
+        let verified = Verified { set: Arc::new(set), extra: (), views: View::default() };
+        Claims { verified: Arc::new(verified), scheme }
+    }
+
+    /// The same claims with your own type beside them, deserialized once per token and shared.
+    ///
+    /// # Errors
+    /// The payload does not fit `T`.
+    pub fn typed<T: DeserializeOwned + Send + Sync + 'static>(&self) -> Result<Claims<T>, serde_json::Error> {
+        if let Some(same) = (self as &dyn Any).downcast_ref::<Claims<T>>() {
+            return Ok(same.clone());
+        }
+        let verified = match self.verified.views.find::<Verified<T>>() {
+            Some(verified) => verified,
+            None => self.verified.views.remember(self.read_typed()?),
+        };
+        Ok(Claims { verified, scheme: self.scheme })
+    }
+
+    fn read_typed<T: DeserializeOwned>(&self) -> Result<Arc<Verified<T>>, serde_json::Error> {
+        let extra = serde_json::from_str(&self.set().payload)?;
+        Ok(Arc::new(Verified { set: self.verified.set.clone(), extra, views: View::default() }))
+    }
+}
+
+impl<T> Claims<T> {
+    pub(crate) fn set(&self) -> &ClaimSet {
+        &self.verified.set
+    }
+
+    /// Your own type, as this token fills it.
+    pub fn extra(&self) -> &T {
+        &self.verified.extra
+    }
+
+    /// The issuer (`iss`), one of those the server trusts.
+    pub fn issuer(&self) -> &str {
+        &self.set().issuer
+    }
+
+    /// The subject (`sub`): unique within one issuer only; see [`subject_key`](Claims::subject_key).
+    /// With client credentials many servers put the client here: see [`is_client`](Claims::is_client).
+    pub fn subject(&self) -> Option<&str> {
+        self.set().subject.as_deref()
+    }
+
+    /// Issuer and subject together: what identifies a user where several issuers are trusted.
+    pub fn subject_key(&self) -> Option<(&str, &str)> {
+        Some((self.issuer(), self.subject()?))
+    }
+
+    /// The client that asked for the token (`client_id`, else `azp`).
+    pub fn client_id(&self) -> Option<&str> {
+        self.set().client_id.as_deref()
+    }
+
+    /// True if the client acts for itself: subject and client are the same (RFC 9068 section 5).
+    pub fn is_client(&self) -> bool {
+        self.subject().is_some() && self.subject() == self.client_id()
+    }
+
+    /// Whom the token is for (`aud`).
+    pub fn audience(&self) -> &Audience {
+        &self.set().audience
+    }
+
+    /// What was granted (`scope`, or the claim named with `Issuer::scope_claim`).
+    pub fn scope(&self) -> &Scope {
+        &self.set().scope
+    }
+
+    /// The roles of `roles`, `groups` and `entitlements` (RFC 9068 section 2.2.3.1), or of the claim
+    /// named with `Issuer::roles_claim`.
+    pub fn roles(&self) -> impl Iterator<Item = &str> {
+        self.set().roles.iter().map(AsRef::as_ref)
+    }
+
+    /// True if this very role is among [`roles`](Claims::roles).
+    pub fn has_role(&self, role: &str) -> bool {
+        self.roles().any(|held| held == role)
+    }
+
+    /// The token's identifier (`jti`). It is not a one-time value: a token may be sent many times.
+    pub fn jwt_id(&self) -> Option<&str> {
+        self.set().jwt_id.as_deref()
+    }
+
+    /// When the token ends (`exp`); the server's leeway comes on top.
+    pub fn expires_at(&self) -> SystemTime {
+        time(self.set().expires_at)
+    }
+
+    /// When the token was issued (`iat`).
+    pub fn issued_at(&self) -> Option<SystemTime> {
+        self.set().issued_at.map(time)
+    }
+
+    /// How the token was presented on this request.
+    pub fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
+    /// One claim by name or dotted path (`realm_access.roles`); `None` if the token does not hold it.
+    ///
+    /// Reads the payload anew on each call: for what a handler needs often, use `Claims<T>`.
+    pub fn claim(&self, path: &str) -> Option<serde_json::Value> {
+        let payload = json::parse(self.set().payload.as_bytes()).ok()?;
+        Some(payload.as_object()?.at(path)?.to_value())
+    }
+
+    /// The payload as the issuer signed it: one JSON object.
+    pub fn as_json(&self) -> &str {
+        &self.set().payload
+    }
+}
+
+impl View {
+    fn find<V: Send + Sync + 'static>(&self) -> Option<Arc<V>> {
+        let mut view = self;
+        while let Some(next) = view.0.get() {
+            if let Ok(found) = next.0.clone().downcast::<V>() {
+                return Some(found);
+            }
+            view = &next.1;
+        }
+        None
+    }
+
+    /// Adds a view to the end of the list; a racing twin is kept as well, which costs memory only.
+    fn remember<V: Send + Sync + 'static>(&self, value: Arc<V>) -> Arc<V> {
+        let mut node = Box::new((value.clone() as Arc<dyn Any + Send + Sync>, View::default()));
+        let mut view = self;
+        loop {
+            match view.0.set(node) {
+                Ok(()) => return value,
+                Err(back) => node = back,
+            }
+            match view.0.get() {
+                Some(next) => view = &next.1,
+                None => return value,
+            }
+        }
+    }
+}
+
+/// Saturates far beyond the year 9999, which is the latest that verification lets pass.
+fn time(seconds: u64) -> SystemTime {
+    UNIX_EPOCH.checked_add(Duration::from_secs(seconds)).unwrap_or(UNIX_EPOCH)
+}
+
+impl<T> Clone for Claims<T> {
+    fn clone(&self) -> Self {
+        Claims { verified: self.verified.clone(), scheme: self.scheme }
+    }
+}
+
+/// Names who and what for; the other claims may be personal data and stay out of logs.
+impl<T> fmt::Debug for Claims<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Claims")
+            .field("issuer", &self.issuer())
+            .field("subject", &self.subject())
+            .field("client_id", &self.client_id())
+            .field("scope", &self.scope().as_str())
+            .finish_non_exhaustive()
+    }
+}

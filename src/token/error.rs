@@ -1,0 +1,204 @@
+//! Why a request was refused: the one error of authentication and authorization.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Whose matter a refusal is. Decides the status; see the table of each variant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// No token was sent, or one in a scheme that is not supported: 401 without an error code.
+    MissingToken,
+    /// The credentials are not well-formed: 400 `invalid_request`.
+    InvalidRequest,
+    /// The token is expired, forged, for somebody else or otherwise bad: 401 `invalid_token`.
+    InvalidToken,
+    /// The token is good and grants too little: 403 `insufficient_scope`.
+    InsufficientScope,
+    /// Our own trouble (no keys to be had); the token was not judged: 503 with `Retry-After`.
+    Unavailable,
+    /// The service is wired wrongly, for example a layer is missing: 500.
+    Misconfigured,
+}
+
+/// The stable reasons. One row each: code, kind, what would fix it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Reason {
+    AlgorithmNotAllowed,
+    AlgorithmPinned,
+    AudienceMismatch,
+    CertificateBound,
+    ClaimInvalid,
+    ClaimMissing,
+    ClaimsMismatch,
+    ClockNotSet,
+    ConfirmationUnknown,
+    CriticalHeader,
+    Expired,
+    HeaderContradictsPayload,
+    HeaderInvalid,
+    IdToken,
+    InsufficientScope,
+    IssuedInFuture,
+    IssuerUnknown,
+    KeyAmbiguous,
+    KeyMismatch,
+    KeyPublishedPrivately,
+    KeyUnknown,
+    KeysBusy,
+    KeysUnavailable,
+    LayerMissing,
+    MalformedCredentials,
+    MissingToken,
+    NotAJwt,
+    NotYetValid,
+    PayloadInvalid,
+    SenderConstrained,
+    SeveralTokens,
+    SignatureInvalid,
+    TokenTooLarge,
+    TypeNotAccepted,
+}
+
+impl Reason {
+    #[rustfmt::skip]
+    const fn row(self) -> (&'static str, ErrorKind, &'static str) {
+        use ErrorKind::*;
+        match self {
+            Reason::AlgorithmNotAllowed => ("algorithm_not_allowed", InvalidToken, "allow it with `Issuer::algorithms(..)` if the issuer really signs with it"),
+            Reason::AlgorithmPinned => ("algorithm_pinned", InvalidToken, "this key signed with another algorithm before; the issuer should publish `alg` with each key and use one key for one algorithm"),
+            Reason::AudienceMismatch => ("audience_mismatch", InvalidToken, "the client must ask the issuer for a token for this resource, or add the audience with `audience(..)` if it names this service"),
+            Reason::CertificateBound => ("certificate_bound", InvalidToken, "the token is bound to a client certificate and no certificate source is configured"),
+            Reason::ClaimInvalid => ("claim_invalid", InvalidToken, "the issuer writes this claim in another form; `Issuer::scope_claim(..)` names a scope that is an array"),
+            Reason::ClaimMissing => ("claim_missing", InvalidToken, "let the issuer add the claim, or relax the list with `Issuer::required_claims(..)`"),
+            Reason::ClaimsMismatch => ("claims_mismatch", InvalidToken, "the token does not fit the type `T` of `Claims<T>`; make the member optional or let the issuer add it"),
+            Reason::ClockNotSet => ("clock_not_set", Unavailable, "the system clock stands before this release was made; set it"),
+            Reason::ConfirmationUnknown => ("confirmation_unknown", InvalidToken, "the token is bound (`cnf`) in a way that cannot be checked here"),
+            Reason::CriticalHeader => ("critical_header", InvalidToken, "the token demands a JWS extension (`crit` or `b64`); none is implemented"),
+            Reason::Expired => ("token_expired", InvalidToken, "the client must renew its token; if it is fresh, compare the clocks"),
+            Reason::HeaderContradictsPayload => ("header_contradicts_payload", InvalidToken, "`iss`, `sub` or `aud` stands in the header with another value than in the payload"),
+            Reason::HeaderInvalid => ("header_invalid", InvalidToken, "the JOSE header is not one flat JSON object with a string `alg`"),
+            Reason::IdToken => ("id_token", InvalidToken, "the client sent an ID token or another JWT that is no access token"),
+            Reason::InsufficientScope => ("insufficient_scope", InsufficientScope, "the client must ask the issuer for the required scopes"),
+            Reason::IssuedInFuture => ("issued_in_future", InvalidToken, "`iat` is more than 60 s ahead; compare the clocks"),
+            Reason::IssuerUnknown => ("issuer_unknown", InvalidToken, "add the issuer with `issuer(..)` if it is to be trusted; it is compared byte for byte"),
+            Reason::KeyAmbiguous => ("key_ambiguous", InvalidToken, "the token names no `kid` and several keys fit; the issuer must send `kid`"),
+            Reason::KeyMismatch => ("key_mismatch", InvalidToken, "the key of that `kid` does not serve the token's algorithm"),
+            Reason::KeyPublishedPrivately => ("private_key_published", InvalidToken, "the issuer publishes the private part of this key; anybody can sign with it: replace the key at the issuer"),
+            Reason::KeyUnknown => ("key_unknown", InvalidToken, "no published key has this `kid`; if the issuer has just rotated, it is read again within the cool-down"),
+            Reason::KeysBusy => ("keys_busy", Unavailable, "too many requests wait for the issuer's keys"),
+            Reason::KeysUnavailable => ("keys_unavailable", Unavailable, "the issuer's keys cannot be fetched; see the events on `tower_bearer::keys`"),
+            Reason::LayerMissing => ("layer_missing", Misconfigured, "put `.layer(AuthLayer::new(server))` outside this route"),
+            Reason::MalformedCredentials => ("malformed_credentials", InvalidRequest, "the header must be `Authorization: Bearer <token>`"),
+            Reason::MissingToken => ("missing_token", MissingToken, "send `Authorization: Bearer <token>`"),
+            Reason::NotAJwt => ("not_a_jwt", InvalidToken, "the token is not a signed JWT (three base64url parts); opaque and encrypted tokens are not taken here"),
+            Reason::NotYetValid => ("token_not_yet_valid", InvalidToken, "`nbf` is ahead; compare the clocks"),
+            Reason::PayloadInvalid => ("payload_invalid", InvalidToken, "the payload is not one JSON object, or a member stands twice"),
+            Reason::SenderConstrained => ("sender_constrained", InvalidToken, "the token is bound to a key (`cnf.jkt`) and was sent as a plain Bearer token"),
+            Reason::SeveralTokens => ("several_tokens", InvalidRequest, "send one `Authorization` header with one token"),
+            Reason::SignatureInvalid => ("signature_invalid", InvalidToken, "the token was altered or signed by another key"),
+            Reason::TokenTooLarge => ("token_too_large", InvalidToken, "tokens of more than 16 KiB and headers of more than 4 KiB are refused"),
+            Reason::TypeNotAccepted => ("type_not_accepted", InvalidToken, "RFC 9068 wants `typ` `at+jwt`; accept what the issuer sends with `Issuer::typ(..)`"),
+        }
+    }
+}
+
+/// Why a request was refused.
+///
+/// `Display` and [`detail`](AuthError::detail) speak to the operator; the client is told a fixed
+/// text only. Nothing a caller sent stands in it unescaped, and no token at all. It is put into
+/// the extensions of every refusal, so that outer layers can count or render it.
+///
+/// # Example
+/// ```
+/// # use tower_bearer::{AuthError, ErrorKind};
+/// fn log(response: &http::Response<()>) {
+///     if let Some(error) = response.extensions().get::<AuthError>() {
+///         println!("{} ({:?}): {}", error.code(), error.kind(), error.remedy());
+///     }
+/// }
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct AuthError {
+    reason: Reason,
+    detail: Option<Arc<str>>,
+    scope: Option<Arc<str>>,
+    retry_after: Option<Duration>,
+}
+
+impl AuthError {
+    pub(crate) fn new(reason: Reason) -> Self {
+        AuthError { reason, detail: None, scope: None, retry_after: None }
+    }
+
+    pub(crate) fn with_detail(reason: Reason, detail: impl fmt::Display) -> Self {
+        AuthError { detail: Some(detail.to_string().into()), ..AuthError::new(reason) }
+    }
+
+    pub(crate) fn retry_after(reason: Reason, wait: Duration) -> Self {
+        AuthError { retry_after: Some(wait), ..AuthError::new(reason) }
+    }
+
+    pub(crate) fn insufficient_scope(required: &Arc<str>) -> Self {
+        AuthError { scope: Some(required.clone()), ..AuthError::new(Reason::InsufficientScope) }
+    }
+
+    pub(crate) fn reason(&self) -> Reason {
+        self.reason
+    }
+
+    /// The required scopes of an `insufficient_scope`, separated by spaces.
+    pub fn required_scope(&self) -> Option<&str> {
+        self.scope.as_deref()
+    }
+
+    /// Whose matter it is; decides the status.
+    pub fn kind(&self) -> ErrorKind {
+        self.reason.row().1
+    }
+
+    /// A stable code for logs, metrics and tests, such as `token_expired`. Part of the contract.
+    pub fn code(&self) -> &'static str {
+        self.reason.row().0
+    }
+
+    /// What would fix it, for the operator.
+    pub fn remedy(&self) -> &'static str {
+        self.reason.row().2
+    }
+
+    /// What exactly was found, for the operator; text from outside is escaped and bounded.
+    pub fn detail(&self) -> Option<&str> {
+        self.detail.as_deref()
+    }
+
+    /// How long to wait before trying again, for [`ErrorKind::Unavailable`].
+    pub fn retry_in(&self) -> Option<Duration> {
+        self.retry_after
+    }
+}
+
+impl From<Reason> for AuthError {
+    fn from(reason: Reason) -> Self {
+        AuthError::new(reason)
+    }
+}
+
+impl fmt::Display for AuthError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())?;
+        match &self.detail {
+            Some(detail) => write!(f, ": {detail}; {}", self.remedy()),
+            None => write!(f, ": {}", self.remedy()),
+        }
+    }
+}
+
+impl fmt::Debug for AuthError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AuthError({self})")
+    }
+}
+
+impl std::error::Error for AuthError {}

@@ -1,0 +1,11 @@
+//! Floor 0: what travels. Data only: no signature, no async, no clock.
+
+pub(crate) mod access_token;
+pub(crate) mod claims;
+pub(crate) mod error;
+pub(crate) mod json;
+pub(crate) mod refusal;
+pub(crate) mod request;
+pub(crate) mod resource;
+pub(crate) mod scope;
+pub(crate) mod untrusted;

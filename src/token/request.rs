@@ -1,0 +1,220 @@
+//! What a request says about its token, read once from its headers.
+
+use http::header::{ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, CONTENT_LENGTH, ORIGIN, TRANSFER_ENCODING};
+use http::{HeaderMap, Method};
+
+use super::error::{AuthError, Reason};
+
+/// Longest access token that is looked at.
+pub(crate) const MAX_TOKEN: usize = 16 * 1024;
+
+/// How a token was presented.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Scheme {
+    /// RFC 6750: whoever holds the token may use it.
+    Bearer,
+}
+
+impl Scheme {
+    /// The scheme's name as it stands in challenges.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Scheme::Bearer => "Bearer",
+        }
+    }
+}
+
+/// The credentials of one request to a protected resource (RFC 6750 section 2.1).
+///
+/// ```abnf
+/// credentials = "Bearer" 1*SP b64token
+/// b64token    = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="
+/// ```
+///
+/// Reads the `Authorization` field only: never a query, a form, a cookie or the body. The token is
+/// found, not judged. `Debug` does not show it.
+///
+/// # Errors
+/// [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest) for several `Authorization` fields or
+/// a malformed one. A missing field, or one of another scheme, is no error.
+///
+/// # Example
+/// ```
+/// # use tower_bearer::ResourceRequest;
+/// let request = http::Request::get("/").header("authorization", "Bearer abc").body(()).unwrap();
+/// assert!(ResourceRequest::read(request.headers()).unwrap().has_token());
+/// ```
+#[derive(Clone, Copy)]
+pub struct ResourceRequest<'a> {
+    token: Option<&'a str>,
+}
+
+impl<'a> ResourceRequest<'a> {
+    /// Reads the headers of a request.
+    pub fn read(headers: &'a HeaderMap) -> Result<Self, AuthError> {
+        let mut values = headers.get_all(AUTHORIZATION).iter();
+        let Some(value) = values.next() else { return Ok(ResourceRequest { token: None }) };
+        if values.next().is_some() {
+            return Err(Reason::SeveralTokens.into());
+        }
+        let token = bearer_token(value.as_bytes())?;
+        Ok(ResourceRequest { token })
+    }
+
+    /// A token that came some other way, such as in a message of a queue. It must be one `b64token`.
+    pub fn bearer(token: &'a str) -> Result<Self, AuthError> {
+        let token = token68(token.as_bytes()).ok_or(Reason::MalformedCredentials)?;
+        Ok(ResourceRequest { token: Some(token) })
+    }
+
+    /// True if a token was sent in a supported scheme.
+    pub fn has_token(&self) -> bool {
+        self.token.is_some()
+    }
+
+    pub(crate) fn token(&self) -> Option<&'a str> {
+        self.token
+    }
+}
+
+impl std::fmt::Debug for ResourceRequest<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ResourceRequest").field("has_token", &self.has_token()).finish()
+    }
+}
+
+fn bearer_token(value: &[u8]) -> Result<Option<&str>, AuthError> {
+    let end = value.iter().position(|&byte| !is_tchar(byte)).unwrap_or(value.len());
+    let (scheme, rest) = value.split_at(end);
+    let spaces = rest.iter().take_while(|&&byte| byte == b' ').count();
+    let bearer = scheme.eq_ignore_ascii_case(b"bearer");
+    let credentials = rest.get(spaces..).unwrap_or_default();
+    if let (true, 1.., Some(token)) = (bearer, spaces, token68(credentials)) {
+        return Ok(Some(token));
+    }
+    if names_second_scheme(rest) {
+        return Err(Reason::SeveralTokens.into());
+    }
+    if bearer { Err(Reason::MalformedCredentials.into()) } else { Ok(None) }
+}
+
+/// One token68: letters, digits and `-._~+/`, then only `=`.
+fn token68(value: &[u8]) -> Option<&str> {
+    let body = value.iter().take_while(|byte| byte.is_ascii_alphanumeric() || b"-._~+/".contains(byte)).count();
+    let padding = value.get(body..)?;
+    let good = body > 0 && padding.iter().all(|&byte| byte == b'=');
+    if good { std::str::from_utf8(value).ok() } else { None }
+}
+
+/// A comma outside a quoted string, followed by a scheme that carries tokens: two credentials in one
+/// field, and nobody can say which one was meant (RFC 9110 section 5.3).
+fn names_second_scheme(rest: &[u8]) -> bool {
+    let mut quoted = false;
+    let mut bytes = rest;
+    while let Some((&byte, tail)) = bytes.split_first() {
+        match byte {
+            b'\\' if quoted => bytes = tail.get(1..).unwrap_or_default(),
+            b'"' => (quoted, bytes) = (!quoted, tail),
+            b',' if !quoted && starts_with_scheme(tail.trim_ascii_start()) => return true,
+            _ => bytes = tail,
+        }
+    }
+    false
+}
+
+fn starts_with_scheme(value: &[u8]) -> bool {
+    [&b"bearer "[..], b"dpop "]
+        .iter()
+        .any(|scheme| value.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)))
+}
+
+fn is_tchar(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+/// True for a CORS preflight in its real form: it carries no credentials and no body (Fetch standard).
+pub(crate) fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
+    method == Method::OPTIONS
+        && headers.contains_key(ORIGIN)
+        && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
+        && !headers.contains_key(AUTHORIZATION)
+        && !headers.contains_key(TRANSFER_ENCODING)
+        && headers.get(CONTENT_LENGTH).is_none_or(|length| length == "0")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(values: &[&[u8]]) -> Result<Option<String>, &'static str> {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(AUTHORIZATION, http::HeaderValue::from_bytes(value).unwrap());
+        }
+        match ResourceRequest::read(&headers) {
+            Ok(request) => Ok(request.token().map(String::from)),
+            Err(error) => Err(error.code()),
+        }
+    }
+
+    #[test]
+    fn c6750_2_1_b_c_the_scheme_is_compared_without_case_and_followed_by_spaces() {
+        for value in ["Bearer abc.-_~+/9==", "bearer abc.-_~+/9==", "bEaReR   abc.-_~+/9=="] {
+            assert_eq!(read(&[value.as_bytes()]), Ok(Some("abc.-_~+/9==".into())), "{value}");
+        }
+    }
+
+    #[test]
+    fn c6750_2_1_c_d_e_what_is_not_one_token68_is_malformed() {
+        for value in [
+            "Bearer",
+            "Bearer ",
+            "Bearer\tabc",
+            "Bearer a,b",
+            "Bearer a b",
+            "Bearer \"t\"",
+            "Bearer a=b",
+            "Bearer =",
+            "Bearer abc ",
+            "Bearer \tabc",
+            "Bearer, abc",
+            "Bearer=abc",
+            "Bearer {}",
+            "Bearer a%2Eb",
+            "Bearer  ",
+        ] {
+            assert_eq!(read(&[value.as_bytes()]), Err("malformed_credentials"), "{value:?}");
+        }
+        assert_eq!(read(&["Bearer t\u{f6}k".as_bytes()]), Err("malformed_credentials"));
+        assert_eq!(read(&["Bearer\u{200b}abc".as_bytes()]), Err("malformed_credentials"));
+    }
+
+    #[test]
+    fn c6750_2_1_f_g_another_scheme_is_no_authentication_information() {
+        for value in
+            ["", "Basic dTpw", "Negotiate x", "Bearerx abc", "BearerT", " Bearer abc", "DPoP abc", "B\u{e4}r x"]
+        {
+            assert_eq!(read(&[value.as_bytes()]), Ok(None), "{value:?}");
+        }
+        assert_eq!(read(&[]), Ok(None));
+    }
+
+    #[test]
+    fn c6750_2_b_two_credentials_are_refused_however_they_are_written() {
+        for values in [
+            &["Bearer a", "Bearer b"][..],
+            &["Bearer a", "Bearer a"],
+            &["Bearer a", "DPoP b"],
+            &["Bearer a", "Basic b"],
+            &["Bearer x, DPoP y"],
+            &["Bearer a, Bearer b"],
+            &["Basic x, Bearer y"],
+            &["Bearer a,bearer b"],
+        ] {
+            let values: Vec<&[u8]> = values.iter().map(|value| value.as_bytes()).collect();
+            assert_eq!(read(&values), Err("several_tokens"), "{values:?}");
+        }
+        assert_eq!(read(&[b"Digest username=\"x, Bearer y\", realm=\"z\""]), Ok(None));
+    }
+}

@@ -1,0 +1,68 @@
+//! The protected resource as it names itself in challenges and metadata.
+
+use std::fmt;
+
+use super::refusal::RefusalHook;
+
+/// The names of one resource server; every `Claims` it verified leads back to it.
+pub(crate) struct Resource {
+    /// The resource identifier, else the first audience. Kept as text: RFC 9728 compares code points.
+    pub(crate) identifier: String,
+    /// Stands in challenges only where set by hand or where there is no metadata to point to.
+    pub(crate) realm: Option<String>,
+    pub(crate) metadata: Option<MetadataAddress>,
+    pub(crate) authorization_servers: Vec<String>,
+    pub(crate) challenge_scope: Option<String>,
+    pub(crate) refusal_body: Option<RefusalHook>,
+}
+
+/// Where the protected resource metadata document stands (RFC 9728 section 3.1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct MetadataAddress {
+    pub(crate) url: String,
+    pub(crate) path: String,
+    pub(crate) query: Option<String>,
+}
+
+const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
+
+impl MetadataAddress {
+    /// Puts the well-known segment between host and path; a slash right after the host is dropped.
+    pub(crate) fn of(resource: &str) -> Option<Self> {
+        let uri: http::Uri = resource.parse().ok()?;
+        let origin = format!("{}://{}", uri.scheme_str()?, uri.authority()?);
+        let path = match uri.path() {
+            "/" => String::from(WELL_KNOWN),
+            path => format!("{WELL_KNOWN}{path}"),
+        };
+        let query = uri.query().map(String::from);
+        let suffix = query.as_ref().map(|query| format!("?{query}")).unwrap_or_default();
+        Some(MetadataAddress { url: format!("{origin}{path}{suffix}"), path, query })
+    }
+}
+
+impl fmt::Debug for Resource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Resource").field("identifier", &self.identifier).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn c9728_3_a_the_well_known_segment_goes_between_host_and_path() {
+        let host = "https://api.example.com";
+        for (path, expected) in [
+            ("", "/.well-known/oauth-protected-resource"),
+            ("/", "/.well-known/oauth-protected-resource"),
+            ("/mcp", "/.well-known/oauth-protected-resource/mcp"),
+            ("/?a=1", "/.well-known/oauth-protected-resource?a=1"),
+            ("/t/", "/.well-known/oauth-protected-resource/t/"),
+        ] {
+            let address = MetadataAddress::of(&format!("{host}{path}")).unwrap();
+            assert_eq!(address.url, format!("{host}{expected}"), "{path}");
+        }
+    }
+}
