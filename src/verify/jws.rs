@@ -1,0 +1,120 @@
+//! JWS compact serialization (RFC 7515): split, header, signature.
+
+use super::algorithm::Algorithm;
+use super::base64url::decode;
+use super::jwk::{Jwk, MAX_KID};
+use super::jwks::{Candidates, Jwks};
+use crate::token::error::{AuthError, Reason};
+use crate::token::json::{self, Json, Object};
+use crate::token::request::MAX_TOKEN;
+
+/// Longest header that is decoded.
+const MAX_HEADER: usize = 4 * 1024;
+
+/// The three parts of a compact JWS, still encoded.
+#[derive(Clone, Copy)]
+pub(crate) struct Compact<'a> {
+    /// What the signature covers: header and payload as received.
+    signing_input: &'a str,
+    header: &'a str,
+    payload: &'a str,
+    signature: &'a str,
+}
+
+impl<'a> Compact<'a> {
+    /// Exactly three parts, none empty, no character outside base64url, lengths checked first.
+    pub(crate) fn split(token: &'a str) -> Result<Self, AuthError> {
+        if token.len() > MAX_TOKEN {
+            return Err(Reason::TokenTooLarge.into());
+        }
+        let mut parts = token.splitn(4, '.');
+        let (Some(header), Some(payload), Some(signature), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(Reason::NotAJwt.into());
+        };
+        if header.is_empty() || payload.is_empty() || signature.is_empty() {
+            return Err(Reason::NotAJwt.into());
+        }
+        if header.len() / 4 * 3 > MAX_HEADER {
+            return Err(Reason::TokenTooLarge.into());
+        }
+        let signing_input = token.get(..header.len() + 1 + payload.len()).unwrap_or_default();
+        Ok(Compact { signing_input, header, payload, signature })
+    }
+
+    pub(crate) fn decode_header(&self) -> Result<Vec<u8>, AuthError> {
+        decode(self.header).ok_or_else(|| Reason::NotAJwt.into())
+    }
+
+    pub(crate) fn decode_payload(&self) -> Result<Vec<u8>, AuthError> {
+        decode(self.payload).ok_or_else(|| Reason::NotAJwt.into())
+    }
+
+    /// Tries the keys that the header can mean; the first whose signature holds is returned.
+    pub(crate) fn verify<'k>(&self, header: &Header<'_>, keys: &'k Jwks) -> Result<&'k Jwk, AuthError> {
+        let candidates = match keys.candidates(header.kid, header.algorithm) {
+            Candidates::Keys(candidates) => candidates,
+            Candidates::Unknown => return Err(Reason::KeyUnknown.into()),
+            Candidates::Unfit => return Err(Reason::KeyMismatch.into()),
+            Candidates::Ambiguous => return Err(Reason::KeyAmbiguous.into()),
+        };
+        let signature = decode(self.signature).ok_or(Reason::NotAJwt)?;
+        let message = self.signing_input.as_bytes();
+        candidates
+            .into_iter()
+            .find(|jwk| jwk.key.material.verify(header.algorithm, message, &signature))
+            .ok_or_else(|| Reason::SignatureInvalid.into())
+    }
+}
+
+/// What counts of a JOSE header. There is no member for `jwk`, `jku`, `x5c` or `x5u`: a token cannot
+/// bring its own key (RFC 8725 section 3.10).
+#[derive(Debug)]
+pub(crate) struct Header<'a> {
+    pub(crate) algorithm: Algorithm,
+    pub(crate) kid: Option<&'a str>,
+    pub(crate) typ: Option<&'a str>,
+}
+
+impl<'a> Header<'a> {
+    /// Reads a parsed header. Every extension is refused: none is implemented (RFC 7515 section 4.1.11).
+    pub(crate) fn read(object: &'a Object<'_>) -> Result<Self, AuthError> {
+        if object.get("crit").is_some() || object.get("b64").is_some_and(|b64| *b64 != Json::Bool(true)) {
+            return Err(Reason::CriticalHeader.into());
+        }
+        let name = text(object, "alg")?.ok_or_else(|| invalid("alg is missing"))?;
+        if object.get("enc").is_some() {
+            return Err(AuthError::with_detail(Reason::NotAJwt, "the token is encrypted"));
+        }
+        let algorithm = name.parse().map_err(|_| Reason::AlgorithmNotAllowed)?;
+        let kid = text(object, "kid")?;
+        if kid.is_some_and(|kid| kid.len() > MAX_KID) {
+            return Err(invalid("kid is longer than 256 bytes"));
+        }
+        Ok(Header { algorithm, kid, typ: text(object, "typ")? })
+    }
+}
+
+/// The one JSON object of a header.
+pub(crate) fn parse_header(decoded: &[u8]) -> Result<Json<'_>, AuthError> {
+    let json = json::parse(decoded).map_err(invalid)?;
+    if json.as_object().is_none() {
+        return Err(invalid("not a JSON object"));
+    }
+    Ok(json)
+}
+
+fn text<'a>(object: &'a Object<'_>, name: &str) -> Result<Option<&'a str>, AuthError> {
+    match object.get(name) {
+        None => Ok(None),
+        Some(value) => match value.as_str() {
+            Some(text) => Ok(Some(text)),
+            None => Err(invalid(format_args!("{name} is not a string"))),
+        },
+    }
+}
+
+fn invalid(what: impl std::fmt::Display) -> AuthError {
+    AuthError::with_detail(Reason::HeaderInvalid, what)
+}

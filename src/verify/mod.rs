@@ -1,0 +1,10 @@
+//! Floor 1: the rules. Pure functions of (input, rules, now): no async, no clock, no network.
+
+pub(crate) mod algorithm;
+pub(crate) mod base64url;
+pub(crate) mod crypto;
+pub(crate) mod jwk;
+pub(crate) mod jwks;
+pub(crate) mod jws;
+pub(crate) mod rules;
+pub(crate) mod times;

@@ -1,0 +1,134 @@
+//! NumericDate (RFC 7519 section 2) and the comparisons made with it. All in whole seconds.
+
+use crate::token::error::{AuthError, Reason};
+use crate::token::json::{Json, Object};
+
+/// The last second of the year 9999. Also catches milliseconds given for seconds.
+const MAX_DATE: u64 = 253_402_300_799;
+
+/// How far `iat` may lie ahead, apart from the leeway (FAPI 2.0 refuses beyond 60 s).
+const MAX_IAT_AHEAD: u64 = 60;
+
+/// The times of a token. A fraction of a second never lengthens its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Times {
+    pub(crate) expires_at: u64,
+    pub(crate) not_before: Option<u64>,
+    pub(crate) issued_at: Option<u64>,
+}
+
+impl Times {
+    /// Reads `exp`, `nbf` and `iat`: present but unreadable is a refusal, never "absent".
+    pub(crate) fn read(payload: &Object<'_>) -> Result<Self, AuthError> {
+        let exp = date(payload, "exp", Round::Down)?;
+        Ok(Times {
+            expires_at: exp.ok_or_else(|| AuthError::with_detail(Reason::ClaimMissing, "exp"))?,
+            not_before: date(payload, "nbf", Round::Up)?,
+            issued_at: date(payload, "iat", Round::Up)?,
+        })
+    }
+
+    /// Valid while `nbf - leeway <= now < exp + leeway` and `iat` is no more than a minute ahead.
+    pub(crate) fn check(&self, now: u64, leeway: u64) -> Result<(), Reason> {
+        if now >= self.expires_at.saturating_add(leeway) {
+            return Err(Reason::Expired);
+        }
+        if self.not_before.is_some_and(|nbf| nbf > now.saturating_add(leeway)) {
+            return Err(Reason::NotYetValid);
+        }
+        if self.issued_at.is_some_and(|iat| iat > now.saturating_add(MAX_IAT_AHEAD)) {
+            return Err(Reason::IssuedInFuture);
+        }
+        Ok(())
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Round {
+    Down,
+    Up,
+}
+
+fn date(payload: &Object<'_>, name: &str, round: Round) -> Result<Option<u64>, AuthError> {
+    match payload.get(name) {
+        None => Ok(None),
+        Some(Json::Number(text)) => match seconds(text, round) {
+            Some(seconds) => Ok(Some(seconds)),
+            None => Err(AuthError::with_detail(Reason::ClaimInvalid, format_args!("{name} is out of range"))),
+        },
+        Some(_) => Err(AuthError::with_detail(Reason::ClaimInvalid, format_args!("{name} is not a number"))),
+    }
+}
+
+/// `text` is a JSON number. Negative dates and those beyond the year 9999 are refused.
+fn seconds(text: &str, round: Round) -> Option<u64> {
+    if text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return text.parse().ok().filter(|&seconds| seconds <= MAX_DATE);
+    }
+    let exact: f64 = text.parse().ok().filter(|_| !text.starts_with('-'))?;
+    let whole = match round {
+        Round::Down => exact.floor(),
+        Round::Up => exact.ceil(),
+    };
+    // Within this range every whole f64 is a u64, so the conversion is exact.
+    (whole <= MAX_DATE as f64).then_some(whole as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::token::json;
+
+    fn read(payload: &str) -> Result<Times, &'static str> {
+        let json = json::parse(payload.as_bytes()).unwrap();
+        Times::read(json.as_object().unwrap()).map_err(|error| error.code())
+    }
+
+    #[test]
+    fn c7519_2_a_a_date_is_a_number_and_may_have_a_fraction() {
+        let times = read(r#"{"exp":1900000000.9,"nbf":1800000000.1,"iat":18e8}"#).unwrap();
+        assert_eq!(times.expires_at, 1_900_000_000);
+        assert_eq!(times.not_before, Some(1_800_000_001));
+        assert_eq!(times.issued_at, Some(1_800_000_000));
+        assert!(read(r#"{"exp":253402300799}"#).is_ok());
+    }
+
+    #[test]
+    fn a_date_of_another_type_or_out_of_range_is_refused_and_never_taken_for_absent() {
+        for exp in [
+            "\"1900000000\"",
+            "true",
+            "null",
+            "[]",
+            "{}",
+            "1e400",
+            "1e19",
+            "1e300",
+            "-1",
+            "-0.5",
+            "-0",
+            "253402300800",
+            "9007199254740993",
+            "9223372036854775808",
+            "18446744073709551615",
+            "18446744073709551616",
+        ] {
+            assert_eq!(read(&format!(r#"{{"exp":{exp}}}"#)), Err("claim_invalid"), "exp {exp}");
+            assert_eq!(read(&format!(r#"{{"exp":1,"nbf":{exp}}}"#)), Err("claim_invalid"), "nbf {exp}");
+        }
+        assert_eq!(read(&format!(r#"{{"exp":{}}}"#, "9".repeat(10_000))), Err("claim_invalid"));
+        assert_eq!(read("{}"), Err("claim_missing"));
+    }
+
+    #[test]
+    fn c7519_4_1_4_a_the_boundaries_are_exact_to_the_second() {
+        let times = Times { expires_at: 1000, not_before: Some(500), issued_at: Some(500) };
+        assert_eq!(times.check(1029, 30), Ok(()));
+        assert_eq!(times.check(1030, 30), Err(Reason::Expired));
+        assert_eq!(times.check(470, 30), Ok(()));
+        assert_eq!(times.check(469, 30), Err(Reason::NotYetValid));
+        let issued = Times { not_before: None, ..times };
+        assert_eq!(issued.check(440, 0), Ok(()));
+        assert_eq!(issued.check(439, 300), Err(Reason::IssuedInFuture));
+    }
+}
