@@ -1,0 +1,9 @@
+//! Floor 2: doors to the authorization server.
+
+pub(crate) mod discovery;
+pub(crate) mod http_client;
+pub(crate) mod jwks;
+pub(crate) mod refresh;
+#[cfg(feature = "reqwest")]
+pub(crate) mod reqwest_client;
+pub(crate) mod url;

@@ -1,0 +1,94 @@
+//! Which addresses may be called.
+
+use http::Uri;
+
+/// What is wrong with an address, for the operator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BadUrl {
+    NotAbsolute,
+    NotHttps,
+    UserInfo,
+    Fragment,
+    Query,
+}
+
+impl BadUrl {
+    pub(crate) fn remedy(self) -> &'static str {
+        match self {
+            BadUrl::NotAbsolute => "must be an absolute URL such as https://as.example.com",
+            BadUrl::NotHttps => {
+                "must use https; http is accepted for loopback hosts, or everywhere with `danger_allow_http()`"
+            }
+            BadUrl::UserInfo => "must not hold a user name or password",
+            BadUrl::Fragment => "must not have a fragment (`#`)",
+            BadUrl::Query => "must not have a query (`?`)",
+        }
+    }
+}
+
+/// An absolute https URL without user name and fragment; http for loopback hosts, or where allowed.
+pub(crate) fn check(text: &str, allow_http: bool) -> Result<Uri, BadUrl> {
+    // `http::Uri` drops a fragment silently, so it is looked for in the text.
+    if text.contains('#') {
+        return Err(BadUrl::Fragment);
+    }
+    let uri: Uri = text.parse().map_err(|_| BadUrl::NotAbsolute)?;
+    let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
+        return Err(BadUrl::NotAbsolute);
+    };
+    if authority.as_str().contains('@') {
+        return Err(BadUrl::UserInfo);
+    }
+    match scheme {
+        _ if authority.host().is_empty() => Err(BadUrl::NotAbsolute),
+        "https" => Ok(uri),
+        "http" if allow_http || is_loopback(authority.host()) => Ok(uri),
+        _ => Err(BadUrl::NotHttps),
+    }
+}
+
+/// The same without a query: issuer identifiers (RFC 8414 section 2).
+pub(crate) fn check_issuer(text: &str, allow_http: bool) -> Result<Uri, BadUrl> {
+    let uri = check(text, allow_http)?;
+    if text.contains('?') { Err(BadUrl::Query) } else { Ok(uri) }
+}
+
+fn is_loopback(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    bare.eq_ignore_ascii_case("localhost") || bare.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn https_everywhere_and_http_on_loopback_only() {
+        for good in [
+            "https://as.example.com",
+            "HTTPS://as.example.com/t1/",
+            "http://127.0.0.1:9",
+            "http://[::1]:9/x",
+            "http://localhost",
+        ] {
+            assert!(check_issuer(good, false).is_ok(), "{good}");
+        }
+        for (bad, why) in [
+            ("http://as.example.com", BadUrl::NotHttps),
+            ("http://127.0.0.1.example.com", BadUrl::NotHttps),
+            ("file:///etc/passwd", BadUrl::NotAbsolute),
+            ("ftp://as.example.com/", BadUrl::NotHttps),
+            ("as.example.com", BadUrl::NotAbsolute),
+            ("/as", BadUrl::NotAbsolute),
+            ("", BadUrl::NotAbsolute),
+            ("https://", BadUrl::NotAbsolute),
+            ("https://u:p@as.example.com", BadUrl::UserInfo),
+            ("https://as.example.com/#f", BadUrl::Fragment),
+            ("https://as.example.com/?x", BadUrl::Query),
+            ("https:\\\\as", BadUrl::NotAbsolute),
+        ] {
+            assert_eq!(check_issuer(bad, false), Err(why), "{bad}");
+        }
+        assert!(check_issuer("http://as.example.com", true).is_ok());
+    }
+}

@@ -1,0 +1,3 @@
+//! Floor 2: memory shared between requests.
+
+pub(crate) mod token_cache;

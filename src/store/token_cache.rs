@@ -1,0 +1,139 @@
+//! Tokens that were verified before. A second verifier: every hit is judged again.
+
+use std::fmt;
+use std::hash::{BuildHasher, Hasher};
+use std::time::Duration;
+
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+use siphasher::sip128::SipHasher24;
+
+use crate::clock::Now;
+use crate::token::claims::Claims;
+
+/// Tokens longer than this are verified each time.
+const MAX_TOKEN: usize = 4 * 1024;
+
+/// What one entry costs beside the texts it holds: the structs, their heap headers, the map's slot.
+const ENTRY_OVERHEAD: usize = 512;
+
+/// Verified tokens by the keyed digest of their whole text.
+///
+/// The digest is SipHash-2-4-128 under a random key of this process: nobody outside can find two
+/// texts of one digest, and no token is kept. Only good tokens go in, so a flood of bad ones evicts
+/// nothing.
+pub(crate) struct TokenCache {
+    entries: Option<Cache<u128, Entry, Weigh, DigestHash>>,
+    digest: SipHasher24,
+    max_age: Duration,
+}
+
+/// A verified token and when it was verified.
+#[derive(Clone)]
+pub(crate) struct Entry {
+    pub(crate) claims: Claims,
+    pub(crate) since: Now,
+}
+
+impl Entry {
+    /// The time of day by which the token is judged: the clock's, but never earlier than the time that
+    /// has passed since it was verified. A clock that is set back revives no expired token.
+    pub(crate) fn wall(&self, now: Now) -> u64 {
+        let passed = now.monotonic.saturating_sub(self.since.monotonic);
+        now.wall.max(self.since.wall.saturating_add(passed.as_secs()))
+    }
+}
+
+impl TokenCache {
+    /// A cache of `max_bytes`; none for 0. `secret` keys the digest.
+    pub(crate) fn new(max_bytes: u64, max_age: Duration, secret: [u8; 16]) -> Self {
+        let items = usize::try_from(max_bytes / 1024).unwrap_or(usize::MAX).max(16);
+        let entries =
+            (max_bytes > 0).then(|| Cache::with(items, max_bytes, Weigh, DigestHash::default(), Default::default()));
+        TokenCache { entries, digest: SipHasher24::new_with_key(&secret), max_age }
+    }
+
+    pub(crate) fn digest(&self, token: &str) -> u128 {
+        self.digest.hash(token.as_bytes()).as_u128()
+    }
+
+    /// The entry of this digest, unless it has outlived the longest life of an entry.
+    pub(crate) fn get(&self, digest: u128, now: Now) -> Option<Entry> {
+        let entry = self.entries.as_ref()?.get(&digest)?;
+        let passed = now.monotonic.saturating_sub(entry.since.monotonic);
+        (passed < self.max_age).then_some(entry)
+    }
+
+    pub(crate) fn put(&self, token: &str, entry: Entry) {
+        if let Some(entries) = self.entries.as_ref().filter(|_| token.len() <= MAX_TOKEN) {
+            entries.insert(entry.claims.set().digest, entry);
+        }
+    }
+}
+
+impl fmt::Debug for TokenCache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenCache").field("entries", &self.entries.as_ref().map(Cache::len)).finish()
+    }
+}
+
+#[derive(Clone)]
+struct Weigh;
+
+impl Weighter<u128, Entry> for Weigh {
+    fn weight(&self, _: &u128, entry: &Entry) -> u64 {
+        let set = entry.claims.set();
+        // The members are parts of the payload, so twice its length bounds all texts of an entry.
+        (ENTRY_OVERHEAD + 2 * set.payload.len()) as u64
+    }
+}
+
+/// The keys are digests already: eight bytes of them are as good as any hash.
+#[derive(Debug, Clone, Default)]
+struct DigestHash;
+
+struct FirstBytes(u64);
+
+impl BuildHasher for DigestHash {
+    type Hasher = FirstBytes;
+
+    fn build_hasher(&self) -> FirstBytes {
+        FirstBytes(0)
+    }
+}
+
+impl Hasher for FirstBytes {
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(byte);
+        }
+    }
+
+    fn write_u128(&mut self, digest: u128) {
+        self.0 = digest as u64;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_digest_is_keyed_and_covers_the_whole_token() {
+        let one = TokenCache::new(1024, Duration::from_secs(1), [1; 16]);
+        let two = TokenCache::new(1024, Duration::from_secs(1), [2; 16]);
+        let token = "x".repeat(2000);
+        assert_eq!(one.digest(&token), one.digest(&token));
+        assert_ne!(one.digest(&token), two.digest(&token));
+        for place in [0, 999, 1999] {
+            let mut other = token.clone();
+            other.replace_range(place..=place, "y");
+            assert_ne!(one.digest(&token), one.digest(&other), "{place}");
+        }
+        assert_ne!(one.digest("ab"), one.digest("a"));
+    }
+}
