@@ -1,0 +1,314 @@
+//! The configuration of a resource server, checked as a whole.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderValue;
+
+use crate::clock::{Clock, SystemClock};
+use crate::error::{ConfigError, ConfigProblem};
+use crate::remote::http_client::{Door, HttpClient};
+use crate::remote::url;
+use crate::server::issuer::{Issuer, Keys};
+use crate::server::resource_server::{Inner, ResourceServer};
+use crate::server::verifier::{Trusted, Verifier};
+use crate::store::token_cache::TokenCache;
+use crate::token::refusal::{Refusal, RefusalHook};
+use crate::token::resource::{MetadataAddress, Resource};
+use crate::token::scope::is_scope_token;
+use crate::verify::crypto;
+use crate::verify::rules::ClaimRules;
+
+/// Longest leeway; "a few minutes" is what RFC 7519 section 4.1.4 allows at most.
+const MAX_LEEWAY: Duration = Duration::from_secs(300);
+
+/// One deadline over a whole fetch, and the largest answer: 256 keys with certificates fit.
+const FETCH_DEADLINE: Duration = Duration::from_secs(5);
+const MAX_DOCUMENT: usize = 512 * 1024;
+
+/// Configures a [`ResourceServer`]; begins with [`ResourceServer::builder`].
+///
+/// Setters cannot fail; [`build`](ResourceServerBuilder::build) reports every mistake at once.
+#[must_use]
+pub struct ResourceServerBuilder {
+    audiences: Vec<String>,
+    issuers: Vec<Issuer>,
+    resource: Option<String>,
+    realm: Option<String>,
+    challenge_scope: Vec<String>,
+    leeway: Duration,
+    max_token_lifetime: Option<Duration>,
+    cache_bytes: u64,
+    cache_ttl: Duration,
+    clock: Arc<dyn Clock>,
+    http_client: Option<Arc<dyn HttpClient>>,
+    refusal_body: Option<RefusalHook>,
+    allow_http: bool,
+    any_audience: bool,
+}
+
+impl ResourceServerBuilder {
+    pub(crate) fn new(audience: String, issuer: Issuer) -> Self {
+        ResourceServerBuilder {
+            audiences: vec![audience],
+            issuers: vec![issuer],
+            resource: None,
+            realm: None,
+            challenge_scope: Vec::new(),
+            leeway: Duration::from_secs(30),
+            max_token_lifetime: None,
+            cache_bytes: 32 * 1024 * 1024,
+            cache_ttl: Duration::from_secs(300),
+            clock: Arc::new(SystemClock::new()),
+            http_client: None,
+            refusal_body: None,
+            allow_http: false,
+            any_audience: false,
+        }
+    }
+
+    /// A further audience: a token for any of them passes. Compared byte for byte (RFC 8707 section 2).
+    pub fn audience(mut self, audience: impl Into<String>) -> Self {
+        self.audiences.push(audience.into());
+        self
+    }
+
+    /// A further trusted issuer. Its keys verify its own tokens only.
+    pub fn issuer(mut self, issuer: impl Into<Issuer>) -> Self {
+        self.issuers.push(issuer.into());
+        self
+    }
+
+    /// The resource identifier (RFC 9728 section 1.2), where it is not the audience: an https URL without
+    /// fragment. It stands in the metadata document exactly as given here.
+    pub fn resource(mut self, identifier: impl Into<String>) -> Self {
+        self.resource = Some(identifier.into());
+        self
+    }
+
+    /// The `realm` of every challenge. Default: none where the challenge points to the metadata document,
+    /// else the resource or audience, because a Bearer challenge must not be bare (RFC 6750 section 3).
+    pub fn realm(mut self, realm: impl Into<String>) -> Self {
+        self.realm = Some(realm.into());
+        self
+    }
+
+    /// The scopes that a challenge names when no token was sent, so that a client knows what to ask for.
+    /// Default: none.
+    pub fn challenge_scope(mut self, scopes: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.challenge_scope = scopes.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// How far the issuer's clock and ours may differ, added to `exp` and `nbf`. Default 30 s, 300 s at most.
+    pub fn leeway(mut self, leeway: Duration) -> Self {
+        self.leeway = leeway;
+        self
+    }
+
+    /// Refuses tokens that live longer than this (`exp - iat`). Default: no limit, as no standard sets one.
+    pub fn max_token_lifetime(mut self, limit: Duration) -> Self {
+        self.max_token_lifetime = Some(limit);
+        self
+    }
+
+    /// The memory for verified tokens in bytes; 0 turns the cache off. Default 32 MiB, some 20,000 tokens.
+    /// Each hit judges times, key and binding again, so the cache changes no verdict.
+    pub fn token_cache(mut self, max_bytes: u64) -> Self {
+        self.cache_bytes = max_bytes;
+        self
+    }
+
+    /// How long a token is believed before its signature is checked again. Default 5 min, an hour at most; never
+    /// beyond `exp`.
+    pub fn token_cache_ttl(mut self, ttl: Duration) -> Self {
+        self.cache_ttl = ttl;
+        self
+    }
+
+    /// Another source of time, for tests.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Another client for discovery and keys; the default needs the feature `reqwest`.
+    pub fn http_client(mut self, client: impl HttpClient) -> Self {
+        self.http_client = Some(Arc::new(client));
+        self
+    }
+
+    /// One's own body for refusals: its content type and its bytes, nothing else. Status and challenge
+    /// stay as they are. Default: RFC 9457 `application/problem+json`.
+    pub fn refusal_body<F>(mut self, body: F) -> Self
+    where
+        F: Fn(&Refusal<'_>) -> (HeaderValue, Bytes) + Send + Sync + 'static,
+    {
+        self.refusal_body = Some(Arc::new(body));
+        self
+    }
+
+    /// Accepts http for issuers and key sets that are not on loopback. Whoever is on the way can then
+    /// replace the keys and so forge any token.
+    pub fn danger_allow_http(mut self) -> Self {
+        self.allow_http = true;
+        self
+    }
+
+    /// Accepts tokens for any audience. Every other service of the same issuer can then replay the tokens
+    /// it received here (RFC 8725 section 3.9).
+    pub fn danger_accept_any_audience(mut self) -> Self {
+        self.any_audience = true;
+        self
+    }
+
+    /// Checks everything and builds the server. Touches no network: an issuer that is down at start is
+    /// asked again when tokens come.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with every mistake.
+    pub fn build(self) -> Result<ResourceServer, ConfigError> {
+        let mut problems = self.problems();
+        let client = self.client().unwrap_or_else(|problem| {
+            problems.push(problem);
+            None
+        });
+        ConfigError::unless_empty(problems)?;
+        let resource = Arc::new(self.describe());
+        let door = client.map(|client| Door {
+            client,
+            clock: self.clock.clone(),
+            deadline: FETCH_DEADLINE,
+            max_body: MAX_DOCUMENT,
+        });
+        let issuers = self.issuers.iter().map(|issuer| {
+            let trusted = self.trust(issuer, &resource, door.as_ref());
+            (trusted.rules.issuer.clone(), trusted)
+        });
+        Ok(ResourceServer::from_inner(Inner {
+            verifier: Verifier { issuers: issuers.collect::<HashMap<_, _>>() },
+            cache: TokenCache::new(self.cache_bytes, self.cache_ttl, crypto::random()),
+            leeway: self.leeway.as_secs(),
+            clock: self.clock.clone(),
+            resource,
+        }))
+    }
+
+    fn problems(&self) -> Vec<ConfigProblem> {
+        let mut problems: Vec<_> = self.issuers.iter().flat_map(|issuer| issuer.problems(self.allow_http)).collect();
+        let mut names: Vec<&str> = self.issuers.iter().map(|issuer| issuer.identifier.as_str()).collect();
+        names.sort_unstable();
+        for pair in names.windows(2).filter(|pair| pair.first() == pair.last()) {
+            let name = pair.first().copied().unwrap_or_default();
+            problems.push(ConfigProblem::new("issuer", name, "stands twice; put both settings into one `Issuer`"));
+        }
+        self.audience_problems(&mut problems);
+        if let Some(resource) = &self.resource {
+            if let Err(bad) = url::check(resource, self.allow_http) {
+                problems.push(ConfigProblem::new("resource", resource, bad.remedy()));
+            }
+        }
+        if let Some(realm) = self.realm.as_ref().filter(|realm| !realm.bytes().all(|byte| matches!(byte, b' '..=b'~')))
+        {
+            problems.push(ConfigProblem::new("realm", realm, "must be printable ASCII to stand in a header"));
+        }
+        for scope in self.challenge_scope.iter().filter(|scope| !is_scope_token(scope)) {
+            let remedy = "must be one scope-token: printable ASCII without space, quote and backslash";
+            problems.push(ConfigProblem::new("challenge_scope", scope, remedy));
+        }
+        if self.leeway > MAX_LEEWAY {
+            let remedy = "must be 300 s at most; compare the clocks instead";
+            problems.push(ConfigProblem::new("leeway", format_args!("{:?}", self.leeway), remedy));
+        }
+        if self.cache_ttl > Duration::from_secs(3600) || self.cache_ttl.is_zero() {
+            let remedy = "must lie between 1 s and 1 h; `token_cache(0)` turns the cache off";
+            problems.push(ConfigProblem::new("token_cache_ttl", format_args!("{:?}", self.cache_ttl), remedy));
+        }
+        problems
+    }
+
+    fn audience_problems(&self, problems: &mut Vec<ConfigProblem>) {
+        for audience in &self.audiences {
+            let remedy = match audience.as_str() {
+                "" if self.any_audience => continue,
+                "" => "must be the `aud` of tokens for this service; without one every token of the issuer would pass",
+                text if text.starts_with('/') => "must be an absolute URI or the exact identifier that the issuer uses",
+                text if text.contains('#') => "must not have a fragment (RFC 8707 section 2)",
+                _ => continue,
+            };
+            problems.push(ConfigProblem::new("audience", audience, remedy));
+        }
+    }
+
+    /// The given client, else the default one where an issuer is remote.
+    fn client(&self) -> Result<Option<Arc<dyn HttpClient>>, ConfigProblem> {
+        let remote = self.issuers.iter().any(|issuer| matches!(issuer.keys, Keys::Discovery | Keys::Uri(_)));
+        match &self.http_client {
+            Some(client) => Ok(Some(client.clone())),
+            None if remote => default_client().map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn describe(&self) -> Resource {
+        let first = self.audiences.first().cloned().unwrap_or_default();
+        let url = |text: &String| url::check(text, false).is_ok();
+        let identifier = self.resource.clone().or_else(|| self.audiences.iter().find(|text| url(text)).cloned());
+        let metadata = identifier.as_deref().and_then(MetadataAddress::of);
+        let identifier = identifier.unwrap_or(first);
+        let printable = || identifier.chars().filter(|character| matches!(character, ' '..='~')).collect();
+        Resource {
+            realm: self.realm.clone().or_else(|| metadata.is_none().then(printable)),
+            metadata,
+            authorization_servers: self.issuers.iter().map(|issuer| issuer.identifier.clone()).collect(),
+            challenge_scope: (!self.challenge_scope.is_empty()).then(|| self.challenge_scope.join(" ")),
+            refusal_body: self.refusal_body.clone(),
+            identifier,
+        }
+    }
+
+    fn trust(&self, issuer: &Issuer, resource: &Arc<Resource>, door: Option<&Door>) -> Trusted {
+        let audiences = issuer.audiences.clone().unwrap_or_else(|| self.audiences.clone());
+        Trusted {
+            rules: ClaimRules {
+                issuer: issuer.identifier.as_str().into(),
+                audiences: (!self.any_audience).then_some(audiences),
+                leeway: self.leeway.as_secs(),
+                max_lifetime: self.max_token_lifetime.map(|limit| limit.as_secs()),
+                typ: issuer.typ,
+                required: issuer.required.clone(),
+                scope_claim: issuer.scope_claim.clone(),
+                roles_claim: issuer.roles_claim.clone(),
+                resource: resource.clone(),
+            },
+            algorithms: issuer.algorithms_or_default(),
+            keys: issuer.key_source(door, self.allow_http),
+        }
+    }
+}
+
+#[cfg(feature = "reqwest")]
+fn default_client() -> Result<Arc<dyn HttpClient>, ConfigProblem> {
+    match crate::remote::reqwest_client::ReqwestClient::new() {
+        Ok(client) => Ok(Arc::new(client)),
+        Err(error) => Err(ConfigProblem::new("http_client", "(default)", format_args!("cannot be built: {error}"))),
+    }
+}
+
+#[cfg(not(feature = "reqwest"))]
+fn default_client() -> Result<Arc<dyn HttpClient>, ConfigProblem> {
+    let remedy = "an issuer whose keys are fetched needs one: turn on the feature `reqwest` or set `http_client(..)`";
+    Err(ConfigProblem::new("http_client", "(none)", remedy))
+}
+
+impl fmt::Debug for ResourceServerBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResourceServerBuilder")
+            .field("audiences", &self.audiences)
+            .field("issuers", &self.issuers)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,292 @@
+//! A trusted authorization server and what its tokens look like.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::error::ConfigProblem;
+use crate::remote::http_client::Door;
+use crate::remote::jwks::{KeyOrigin, RemoteJwks};
+use crate::remote::refresh::KeyTiming;
+use crate::remote::url;
+use crate::server::verifier::KeySource;
+use crate::verify::algorithm::{Algorithm, DEFAULT_ALGORITHMS};
+use crate::verify::jwk::Jwk;
+use crate::verify::jwks::Jwks;
+use crate::verify::rules::Typ;
+
+/// A trusted issuer of access tokens, named by its issuer identifier.
+///
+/// By default its keys are found by discovery (RFC 8414, OpenID Connect) when the first token comes.
+/// Setters cannot fail: a mistake is kept and reported by
+/// [`build`](crate::ResourceServerBuilder::build), together with all others. Keys are never shared
+/// between issuers, and no address that stands in a token is ever fetched.
+///
+/// # Example
+/// ```
+/// # use tower_bearer::{Algorithm, Issuer, ResourceServer, Typ};
+/// let keycloak = Issuer::new("https://id.example.com/realms/shop")
+///     .typ(Typ::Jwt)
+///     .roles_claim("realm_access.roles")
+///     .algorithms([Algorithm::RS256]);
+/// let server = ResourceServer::builder("https://api.example.com", keycloak).build()?;
+/// # Ok::<(), tower_bearer::ConfigError>(())
+/// ```
+#[derive(Clone)]
+#[must_use]
+pub struct Issuer {
+    pub(crate) identifier: String,
+    pub(crate) keys: Keys,
+    pub(crate) algorithms: Option<Vec<Algorithm>>,
+    pub(crate) typ: Typ,
+    pub(crate) required: Vec<String>,
+    pub(crate) audiences: Option<Vec<String>>,
+    pub(crate) scope_claim: Option<String>,
+    pub(crate) roles_claim: Option<String>,
+    pub(crate) timing: KeyTiming,
+}
+
+/// Where the keys come from.
+#[derive(Clone)]
+pub(crate) enum Keys {
+    Discovery,
+    Uri(String),
+    Given(Jwks),
+    Secret(Vec<u8>),
+}
+
+impl Issuer {
+    /// An issuer by its identifier, compared byte for byte with `iss` (RFC 9068 section 4): an https URL
+    /// without query and fragment. http is accepted for loopback hosts only.
+    pub fn new(identifier: impl Into<String>) -> Self {
+        Issuer {
+            identifier: identifier.into(),
+            keys: Keys::Discovery,
+            algorithms: None,
+            typ: Typ::default(),
+            required: ["sub", "client_id", "iat", "jti"].map(String::from).to_vec(),
+            audiences: None,
+            scope_claim: None,
+            roles_claim: None,
+            timing: KeyTiming::default(),
+        }
+    }
+
+    /// Fetches the keys from this address instead of asking discovery for it.
+    pub fn jwks_uri(self, uri: impl Into<String>) -> Self {
+        Issuer { keys: Keys::Uri(uri.into()), ..self }
+    }
+
+    /// Uses these keys and fetches nothing. They do not rotate.
+    pub fn keys(self, keys: Jwks) -> Self {
+        Issuer { keys: Keys::Given(keys), ..self }
+    }
+
+    /// Verifies HS256 (or, with [`algorithms`](Issuer::algorithms), HS384 or HS512) with a secret both sides
+    /// know: 32 random bytes at least, as long as the hash. Whoever can verify can then also issue.
+    pub fn shared_secret(self, secret: impl Into<Vec<u8>>) -> Self {
+        Issuer { keys: Keys::Secret(secret.into()), ..self }
+    }
+
+    /// The signature algorithms this issuer uses. Default: RS256, PS256, ES256 and EdDSA/Ed25519, and HS256
+    /// with a shared secret; a token cannot choose beyond this list (RFC 8725 section 3.1).
+    pub fn algorithms(self, algorithms: impl IntoIterator<Item = Algorithm>) -> Self {
+        Issuer { algorithms: Some(algorithms.into_iter().collect()), ..self }
+    }
+
+    /// Which `typ` its access tokens carry. Default [`Typ::AtJwt`]: it keeps ID tokens out.
+    pub fn typ(self, typ: Typ) -> Self {
+        Issuer { typ, ..self }
+    }
+
+    /// The claims a token must hold beside `iss`, `aud` and `exp`. Default: `sub`, `client_id`, `iat`, `jti`,
+    /// as RFC 9068 section 2.2 obliges the issuer.
+    pub fn required_claims(self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Issuer { required: names.into_iter().map(Into::into).collect(), ..self }
+    }
+
+    /// The audiences accepted from this issuer, instead of the server's.
+    pub fn audience(self, audience: impl Into<String>) -> Self {
+        let mut audiences = self.audiences.unwrap_or_default();
+        audiences.push(audience.into());
+        Issuer { audiences: Some(audiences), ..self }
+    }
+
+    /// The claim that holds the scope, as a name or dotted path; then a list of strings is taken, too.
+    /// Default: `scope`, a string (RFC 9068 section 2.2.3).
+    pub fn scope_claim(self, path: impl Into<String>) -> Self {
+        Issuer { scope_claim: Some(path.into()), ..self }
+    }
+
+    /// The claim that holds the roles, as a name or dotted path such as `realm_access.roles`. Default:
+    /// `roles`, `groups` and `entitlements` together (RFC 9068 section 2.2.3.1).
+    pub fn roles_claim(self, path: impl Into<String>) -> Self {
+        Issuer { roles_claim: Some(path.into()), ..self }
+    }
+
+    /// How often the keys are fetched anew, begun in the background at 80 % of it. Default 5 minutes:
+    /// it bounds how long a key that the issuer removed still works (335 s). From 1 s to 12 h.
+    pub fn jwks_refresh(mut self, interval: Duration) -> Self {
+        self.timing.refresh = interval;
+        self
+    }
+
+    /// How long after a fetch for an unknown `kid` another unknown `kid` may cause one. Default 30 s: it bounds
+    /// what strangers can make us fetch to two a minute. From 1 s to 5 min.
+    pub fn jwks_cooldown(mut self, pause: Duration) -> Self {
+        self.timing.cooldown = pause;
+        self
+    }
+
+    /// How long the last good keys are used while the issuer cannot be reached. Default 24 h, then 503.
+    /// From 1 s to 7 d, and no less than twice the refresh interval.
+    pub fn jwks_stale(mut self, age: Duration) -> Self {
+        self.timing.stale = age;
+        self
+    }
+
+    pub(crate) fn algorithms_or_default(&self) -> Vec<Algorithm> {
+        match (&self.algorithms, &self.keys) {
+            (Some(algorithms), _) => algorithms.clone(),
+            (None, Keys::Secret(_)) => vec![Algorithm::HS256],
+            (None, _) => DEFAULT_ALGORITHMS.to_vec(),
+        }
+    }
+
+    /// Every mistake in this issuer.
+    pub(crate) fn problems(&self, allow_http: bool) -> Vec<ConfigProblem> {
+        let mut problems = Vec::new();
+        if let Err(bad) = url::check_issuer(&self.identifier, allow_http) {
+            problems.push(ConfigProblem::new("issuer", &self.identifier, bad.remedy()));
+        }
+        if let Keys::Uri(uri) = &self.keys {
+            if let Err(bad) = url::check(uri, allow_http) {
+                problems.push(ConfigProblem::new("jwks_uri", uri, bad.remedy()));
+            }
+        }
+        self.key_problems(&mut problems);
+        for (setting, path) in [("scope_claim", &self.scope_claim), ("roles_claim", &self.roles_claim)] {
+            if let Some(path) = path.as_ref().filter(|path| path.is_empty()) {
+                problems.push(ConfigProblem::new(setting, path, "must name a claim"));
+            }
+        }
+        if self.audiences.as_ref().is_some_and(|audiences| audiences.iter().any(String::is_empty)) {
+            problems.push(ConfigProblem::new("audience", "", "must not be empty"));
+        }
+        timing_problems(&self.timing, &mut problems);
+        problems
+    }
+
+    fn key_problems(&self, problems: &mut Vec<ConfigProblem>) {
+        let algorithms = self.algorithms_or_default();
+        let mut add = |setting, value: &dyn fmt::Display, remedy: &str| {
+            problems.push(ConfigProblem::new(setting, value, remedy));
+        };
+        if algorithms.is_empty() {
+            add("algorithms", &"[]", "must name one algorithm at least");
+        }
+        let secret = matches!(self.keys, Keys::Secret(_));
+        for algorithm in &algorithms {
+            if secret && !algorithm.is_symmetric() {
+                add("algorithms", algorithm, "needs a public key, but the issuer has a shared secret");
+            }
+            if !secret && algorithm.is_symmetric() {
+                add(
+                    "algorithms",
+                    algorithm,
+                    "works with a shared secret only; a key set never holds one: use `shared_secret(..)`",
+                );
+            }
+        }
+        match &self.keys {
+            Keys::Secret(secret) => {
+                let needed = algorithms.iter().map(|algorithm| algorithm.min_secret()).max().unwrap_or(32);
+                if secret.len() < needed {
+                    let remedy =
+                        format!("must have {needed} bytes at least for the algorithms allowed (RFC 7518 section 3.2)");
+                    add("shared_secret", &"", &remedy);
+                } else if distinct_bytes(secret) < 8 {
+                    add(
+                        "shared_secret",
+                        &"",
+                        "can be guessed: it has fewer than 8 different bytes; use 32 random ones",
+                    );
+                }
+            }
+            Keys::Given(keys) if keys.keys().is_empty() => add("keys", &"", "must hold one usable key at least"),
+            Keys::Given(keys) => {
+                for key in keys.keys().iter().filter(|key| key.has_private_part()) {
+                    add(
+                        "keys",
+                        &key.kid().unwrap_or("(no kid)"),
+                        "holds the private part; a verifier must have the public part only",
+                    );
+                }
+            }
+            Keys::Discovery | Keys::Uri(_) => {}
+        }
+    }
+
+    /// The source of keys. Fetches nothing. Without a door there is no issuer that needs one.
+    pub(crate) fn key_source(&self, door: Option<&Door>, allow_http: bool) -> KeySource {
+        let remote = |origin| match door {
+            Some(door) => {
+                let identifier = self.identifier.clone();
+                KeySource::Remote(RemoteJwks::new(identifier, origin, door.clone(), self.timing))
+            }
+            None => KeySource::Given(Arc::default()),
+        };
+        match &self.keys {
+            Keys::Discovery => remote(KeyOrigin::Discovery { allow_http }),
+            Keys::Uri(uri) => remote(KeyOrigin::Uri(uri.parse().unwrap_or_default())),
+            Keys::Given(keys) => KeySource::Given(Arc::new(keys.clone())),
+            Keys::Secret(secret) => {
+                let algorithms = self.algorithms_or_default();
+                let keys = algorithms.iter().filter_map(|algorithm| Jwk::shared_secret(*algorithm, None, secret).ok());
+                KeySource::Secret(Arc::new(Jwks::from_keys(keys)))
+            }
+        }
+    }
+}
+
+fn timing_problems(timing: &KeyTiming, problems: &mut Vec<ConfigProblem>) {
+    let mut bounds = |setting, value: Duration, max: Duration| {
+        if value < Duration::from_secs(1) || value > max {
+            let remedy = format!("must lie between 1s and {max:?}");
+            problems.push(ConfigProblem::new(setting, format_args!("{value:?}"), remedy));
+        }
+    };
+    bounds("jwks_refresh", timing.refresh, Duration::from_secs(12 * 3600));
+    bounds("jwks_cooldown", timing.cooldown, Duration::from_secs(300));
+    bounds("jwks_stale", timing.stale, Duration::from_secs(7 * 86400));
+    if timing.stale < timing.refresh.saturating_mul(2) {
+        let remedy = "must be twice `jwks_refresh` at least, or one failed refresh would end in 503";
+        problems.push(ConfigProblem::new("jwks_stale", format_args!("{:?}", timing.stale), remedy));
+    }
+}
+
+fn distinct_bytes(secret: &[u8]) -> usize {
+    let mut seen = secret.to_vec();
+    seen.sort_unstable();
+    seen.dedup();
+    seen.len()
+}
+
+impl From<&str> for Issuer {
+    fn from(identifier: &str) -> Self {
+        Issuer::new(identifier)
+    }
+}
+
+impl From<String> for Issuer {
+    fn from(identifier: String) -> Self {
+        Issuer::new(identifier)
+    }
+}
+
+/// Shows no secret.
+impl fmt::Debug for Issuer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Issuer").field("identifier", &self.identifier).field("typ", &self.typ).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,6 @@
+//! Floor 3: the story, free of any framework.
+
+pub(crate) mod builder;
+pub(crate) mod issuer;
+pub(crate) mod resource_server;
+pub(crate) mod verifier;

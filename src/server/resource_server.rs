@@ -1,0 +1,216 @@
+//! The story of a request, without any framework.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::clock::{Clock, Now};
+use crate::remote::refresh::Why;
+use crate::server::builder::ResourceServerBuilder;
+use crate::server::issuer::Issuer;
+use crate::server::verifier::{Round, Stuck, Verifier};
+use crate::store::token_cache::{Entry, TokenCache};
+use crate::telemetry::{self, Decision};
+use crate::token::access_token::AccessToken;
+use crate::token::claims::{ClaimSet, Claims};
+use crate::token::error::{AuthError, Reason};
+use crate::token::request::{MAX_TOKEN, ResourceRequest, Scheme};
+use crate::token::resource::Resource;
+use crate::verify::times::Times;
+
+/// A clock before this moment (2026-01-01) was never set: tokens cannot be judged by it.
+const EARLIEST: u64 = 1_767_225_600;
+
+/// An OAuth 2.0 resource server: it knows which resource it is and which issuers it trusts, and turns
+/// access tokens into verified [`Claims`].
+///
+/// Cheap to clone; all clones share keys and cache. [`AuthLayer`](crate::AuthLayer) puts it in front of a
+/// service. It does not issue tokens, log users in, or decide what a caller may do.
+///
+/// # Example
+/// ```
+/// # use tower_bearer::{AuthLayer, ResourceServer};
+/// let server = ResourceServer::builder("https://api.example.com", "https://as.example.com").build()?;
+/// let layer = AuthLayer::new(server);
+/// # Ok::<(), tower_bearer::ConfigError>(())
+/// ```
+#[derive(Clone)]
+pub struct ResourceServer {
+    inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) resource: Arc<Resource>,
+    pub(crate) verifier: Verifier,
+    pub(crate) cache: TokenCache,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) leeway: u64,
+}
+
+/// The result at once, or the wait for it.
+pub(crate) enum Progress {
+    Done(Result<Claims, AuthError>),
+    Waiting(Pin<Box<dyn Future<Output = Result<Claims, AuthError>> + Send>>),
+}
+
+impl ResourceServer {
+    /// Starts a configuration from the two things that have no default: *which resource am I* and *whom
+    /// do I trust*.
+    ///
+    /// `audience` is the exact string that tokens for this service carry in `aud`. Where it is an https URL
+    /// it is the resource identifier as well (RFC 9728), and challenges point to the metadata document.
+    pub fn builder(audience: impl Into<String>, issuer: impl Into<Issuer>) -> ResourceServerBuilder {
+        ResourceServerBuilder::new(audience.into(), issuer.into())
+    }
+
+    pub(crate) fn from_inner(inner: Inner) -> Self {
+        ResourceServer { inner: Arc::new(inner) }
+    }
+
+    pub(crate) fn resource(&self) -> &Arc<Resource> {
+        &self.inner.resource
+    }
+
+    /// Verifies the token of a request: issuer, audience, signature, times, type and binding (RFC 9068
+    /// section 4). Does not look at scopes; see [`RequireScope`](crate::RequireScope).
+    ///
+    /// Writes one audit event. Needs a tokio runtime where keys have to be fetched.
+    ///
+    /// # Errors
+    /// [`AuthError`]: the token is absent or bad, or could not be judged
+    /// ([`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable)).
+    pub async fn authenticate(&self, request: ResourceRequest<'_>) -> Result<Claims, AuthError> {
+        match self.begin(request) {
+            Progress::Done(result) => result,
+            Progress::Waiting(later) => later.await,
+        }
+    }
+
+    /// Fetches the keys of every issuer now, so that the first request does not wait. Useful before a
+    /// service says that it is ready; nothing depends on it.
+    ///
+    /// # Errors
+    /// The first issuer whose keys could not be had. The others were fetched all the same.
+    pub async fn warm_up(&self) -> Result<(), AuthError> {
+        let mut outcome = Ok(());
+        for remote in self.inner.verifier.remotes() {
+            outcome = outcome.and(remote.refresh(Why::Missing).await.map(drop));
+        }
+        outcome
+    }
+
+    /// True if this server made these claims from this very token, so that a nested layer need not again.
+    pub(crate) fn has_verified(&self, claims: &Claims, request: ResourceRequest<'_>) -> bool {
+        let set = claims.set();
+        Arc::ptr_eq(&set.resource, &self.inner.resource)
+            && request.token().is_some_and(|token| self.inner.cache.digest(token) == set.digest)
+    }
+
+    /// Judges what can be judged now; only what must be fetched is left to a future.
+    pub(crate) fn begin(&self, request: ResourceRequest<'_>) -> Progress {
+        let inner = &self.inner;
+        let Some(token) = request.token() else {
+            return Progress::Done(concluded(Err(Reason::MissingToken.into())));
+        };
+        let now = Now::read(&*inner.clock);
+        let digest = match inner.admissible(token, now) {
+            Ok(digest) => digest,
+            Err(reason) => return Progress::Done(concluded(Err(reason.into()))),
+        };
+        if let Some(entry) = inner.cached(digest, now) {
+            return Progress::Done(concluded(inner.judge_again(&entry, now)));
+        }
+        match inner.verifier.verify(token, now, Round::First) {
+            Ok(claims) => Progress::Done(concluded(inner.admit(token, digest, claims, now))),
+            Err(Stuck::Refused(error)) => Progress::Done(concluded(Err(error))),
+            Err(Stuck::Waits { issuer, why }) => {
+                let later = inner.clone().verify_later(AccessToken::new(token), digest, issuer, why);
+                Progress::Waiting(Box::pin(async { concluded(later.await) }))
+            }
+        }
+    }
+}
+
+impl Inner {
+    fn admissible(&self, token: &str, now: Now) -> Result<u128, Reason> {
+        if token.len() > MAX_TOKEN {
+            return Err(Reason::TokenTooLarge);
+        }
+        if now.wall < EARLIEST {
+            return Err(Reason::ClockNotSet);
+        }
+        Ok(self.cache.digest(token))
+    }
+
+    /// An entry whose key has left its set is no entry: the token is verified anew, by the keys of now.
+    fn cached(&self, digest: u128, now: Now) -> Option<Entry> {
+        self.cache.get(digest, now).filter(|entry| {
+            let withdrawn = entry.claims.set().withdrawn.as_ref();
+            withdrawn.is_none_or(|withdrawn| !withdrawn.load(Ordering::Acquire))
+        })
+    }
+
+    /// A hit proves the signature only; whatever time can change is judged again.
+    fn judge_again(&self, entry: &Entry, now: Now) -> Result<Claims, AuthError> {
+        let set = entry.claims.set();
+        let times = Times { expires_at: set.expires_at, not_before: set.not_before, issued_at: None };
+        times.check(entry.wall(now), self.leeway)?;
+        check_binding(set)?;
+        Ok(entry.claims.clone())
+    }
+
+    fn admit(&self, token: &str, digest: u128, mut set: ClaimSet, now: Now) -> Result<Claims, AuthError> {
+        set.digest = digest;
+        let claims = Claims::new(set, Scheme::Bearer);
+        self.cache.put(token, Entry { claims: claims.clone(), since: now });
+        check_binding(claims.set())?;
+        Ok(claims)
+    }
+
+    async fn verify_later(
+        self: Arc<Self>,
+        token: AccessToken,
+        digest: u128,
+        issuer: Arc<str>,
+        why: Why,
+    ) -> Result<Claims, AuthError> {
+        let remote = self.verifier.remote(&issuer).ok_or(Reason::KeysUnavailable)?;
+        if !remote.refresh(why).await? {
+            return Err(Reason::KeyUnknown.into());
+        }
+        let now = Now::read(&*self.clock);
+        match self.verifier.verify(token.expose(), now, Round::AfterWaiting) {
+            Ok(set) => self.admit(token.expose(), digest, set, now),
+            Err(Stuck::Refused(error)) => Err(error),
+            Err(Stuck::Waits { .. }) => Err(Reason::KeysUnavailable.into()),
+        }
+    }
+}
+
+/// The token decides how it must be presented: a binding that cannot be checked is a refusal, or a
+/// stolen token would pass (RFC 9449 section 7.2, RFC 8705 section 3).
+fn check_binding(set: &ClaimSet) -> Result<(), Reason> {
+    match &set.confirmation {
+        None => Ok(()),
+        Some(confirmation) if confirmation.key_thumbprint.is_some() => Err(Reason::SenderConstrained),
+        Some(_) => Err(Reason::CertificateBound),
+    }
+}
+
+/// Writes the audit event of a decision, once.
+fn concluded(result: Result<Claims, AuthError>) -> Result<Claims, AuthError> {
+    match &result {
+        Ok(claims) if telemetry::audits_passes() => telemetry::audit(Decision::Authenticated, Some(claims.set())),
+        Ok(_) => {}
+        Err(error) => telemetry::audit(Decision::Refused(error), None),
+    }
+    result
+}
+
+impl fmt::Debug for ResourceServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResourceServer").field("resource", &self.inner.resource.identifier).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,188 @@
+//! From the text of a token to claims: which issuer, which key, which rules.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::clock::Now;
+use crate::remote::jwks::{KeyView, RemoteJwks, Snapshot};
+use crate::remote::refresh::Why;
+use crate::token::claims::ClaimSet;
+use crate::token::error::{AuthError, Reason};
+use crate::token::json::{self, Json, Object};
+use crate::token::untrusted::Untrusted;
+use crate::verify::algorithm::Algorithm;
+use crate::verify::jwk::Jwk;
+use crate::verify::jwks::Jwks;
+use crate::verify::jws::{Compact, Header, parse_header};
+use crate::verify::rules::{ClaimRules, Judged};
+
+/// Where an issuer's keys come from.
+#[derive(Debug)]
+pub(crate) enum KeySource {
+    Given(Arc<Jwks>),
+    Secret(Arc<Jwks>),
+    Remote(RemoteJwks),
+}
+
+/// One trusted issuer: its keys serve its own tokens only.
+#[derive(Debug)]
+pub(crate) struct Trusted {
+    pub(crate) rules: ClaimRules,
+    pub(crate) algorithms: Vec<Algorithm>,
+    pub(crate) keys: KeySource,
+}
+
+/// The trusted issuers by identifier.
+#[derive(Debug)]
+pub(crate) struct Verifier {
+    pub(crate) issuers: HashMap<Arc<str>, Trusted>,
+}
+
+/// Why verification stopped.
+#[derive(Debug)]
+pub(crate) enum Stuck {
+    Refused(AuthError),
+    /// The issuer's keys must be fetched first.
+    Waits {
+        issuer: Arc<str>,
+        why: Why,
+    },
+}
+
+impl<E: Into<AuthError>> From<E> for Stuck {
+    fn from(error: E) -> Self {
+        Stuck::Refused(error.into())
+    }
+}
+
+/// Whether keys were waited for already; then what is at hand decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Round {
+    First,
+    AfterWaiting,
+}
+
+/// The keys at hand: borrowed from the configuration or from the store's snapshot.
+enum AtHand {
+    Given(Arc<Jwks>),
+    Fetched(Arc<Snapshot>),
+}
+
+impl AtHand {
+    fn keys(&self) -> &Jwks {
+        match self {
+            AtHand::Given(keys) => keys,
+            AtHand::Fetched(snapshot) => &snapshot.keys,
+        }
+    }
+}
+
+impl Verifier {
+    /// Verifies a JWT access token. The cheap refusals come before the signature, and both before any
+    /// wait: an expired or foreign token costs neither a signature check nor a fetch.
+    pub(crate) fn verify(&self, token: &str, now: Now, round: Round) -> Result<ClaimSet, Stuck> {
+        let compact = Compact::split(token)?;
+        let header_bytes = compact.decode_header()?;
+        let header_json = parse_header(&header_bytes)?;
+        let header_object = object(&header_json, Reason::HeaderInvalid)?;
+        let header = Header::read(header_object)?;
+        let payload_bytes = compact.decode_payload()?;
+        let payload_json =
+            json::parse(&payload_bytes).map_err(|error| AuthError::with_detail(Reason::PayloadInvalid, error))?;
+        let payload = object(&payload_json, Reason::PayloadInvalid)?;
+        let text = std::str::from_utf8(&payload_bytes).map_err(|_| Reason::PayloadInvalid)?;
+
+        let trusted = self.issuer_of(payload)?;
+        if !trusted.algorithms.contains(&header.algorithm) {
+            return Err(AuthError::with_detail(Reason::AlgorithmNotAllowed, header.algorithm).into());
+        }
+        let judged = Judged { header: &header, repeated: header_object, payload, text };
+        let mut claims = trusted.rules.judge(&judged, now.wall)?;
+        let at_hand = trusted.keys_at_hand(now, round)?;
+        let key = trusted.verify_signature(&compact, &header, at_hand.keys(), round)?;
+        claims.withdrawn = Some(key.key.withdrawn.clone());
+        Ok(claims)
+    }
+
+    /// Chosen among the trusted ones by the payload's `iss`, which nothing else is done with.
+    fn issuer_of(&self, payload: &Object<'_>) -> Result<&Trusted, AuthError> {
+        let claim = payload.get("iss").ok_or_else(|| AuthError::with_detail(Reason::ClaimMissing, "iss"))?;
+        let issuer =
+            claim.as_str().ok_or_else(|| AuthError::with_detail(Reason::ClaimInvalid, "iss is not a string"))?;
+        self.issuers.get(issuer).ok_or_else(|| {
+            AuthError::with_detail(Reason::IssuerUnknown, format_args!("iss is `{}`", Untrusted(issuer)))
+        })
+    }
+
+    pub(crate) fn remote(&self, issuer: &str) -> Option<&RemoteJwks> {
+        match &self.issuers.get(issuer)?.keys {
+            KeySource::Remote(remote) => Some(remote),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn remotes(&self) -> impl Iterator<Item = &RemoteJwks> {
+        self.issuers.keys().filter_map(|issuer| self.remote(issuer))
+    }
+}
+
+impl Trusted {
+    fn keys_at_hand(&self, now: Now, round: Round) -> Result<AtHand, Stuck> {
+        let remote = match &self.keys {
+            KeySource::Given(keys) | KeySource::Secret(keys) => return Ok(AtHand::Given(keys.clone())),
+            KeySource::Remote(remote) => remote,
+        };
+        match (remote.view(now), round) {
+            (KeyView::Fresh(snapshot), _) | (KeyView::OverAge(snapshot), Round::AfterWaiting) => {
+                Ok(AtHand::Fetched(snapshot))
+            }
+            (KeyView::OverAge(_), Round::First) => Err(self.waits(Why::OverAge)),
+            (KeyView::Missing, Round::First) => Err(self.waits(Why::Missing)),
+            (KeyView::Missing, Round::AfterWaiting) => Err(Reason::KeysUnavailable.into()),
+        }
+    }
+
+    fn waits(&self, why: Why) -> Stuck {
+        Stuck::Waits { issuer: self.rules.issuer.clone(), why }
+    }
+
+    fn verify_signature<'k>(
+        &self,
+        compact: &Compact<'_>,
+        header: &Header<'_>,
+        keys: &'k Jwks,
+        round: Round,
+    ) -> Result<&'k Jwk, Stuck> {
+        // A shared secret has no name: whatever `kid` the token carries, there is one key to try.
+        let kid = if matches!(self.keys, KeySource::Secret(_)) { None } else { header.kid };
+        let header = Header { kid, ..*header };
+        match compact.verify(&header, keys) {
+            Ok(key) => check_key(key, header.algorithm).map_err(Stuck::from),
+            Err(error) if self.may_be_behind(error.reason(), round) => Err(self.waits(Why::UnknownKey)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// A key that is not known may have been published since; a bad signature never causes a fetch.
+    fn may_be_behind(&self, reason: Reason, round: Round) -> bool {
+        reason == Reason::KeyUnknown && round == Round::First && matches!(self.keys, KeySource::Remote(_))
+    }
+}
+
+fn check_key(key: &Jwk, algorithm: Algorithm) -> Result<&Jwk, Reason> {
+    if key.private_part {
+        return Err(Reason::KeyPublishedPrivately);
+    }
+    if key.key.withdrawn.load(Ordering::Acquire) {
+        return Err(Reason::KeyUnknown);
+    }
+    if key.algorithm.is_none() && !key.key.pin(algorithm) {
+        return Err(Reason::AlgorithmPinned);
+    }
+    Ok(key)
+}
+
+fn object<'a>(json: &'a Json<'a>, reason: Reason) -> Result<&'a Object<'a>, AuthError> {
+    json.as_object().ok_or_else(|| AuthError::with_detail(reason, "not a JSON object"))
+}
