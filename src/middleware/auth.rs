@@ -1,0 +1,303 @@
+//! `AuthLayer`: no request passes without a verified token.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use http::header::AUTHORIZATION;
+use http::{Method, Request, Response};
+use pin_project_lite::pin_project;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::body::{BytesBody, EmptyBody, MapBody, RefusalBody};
+use super::challenge::refuse;
+use super::metadata::ProtectedResourceMetadata;
+use super::passage::{Because, Unauthenticated};
+use crate::server::resource_server::{Progress, ResourceServer};
+use crate::telemetry::{self, Decision};
+use crate::token::claims::Claims;
+use crate::token::error::AuthError;
+use crate::token::request::{ResourceRequest, is_preflight};
+
+/// A layer that lets only requests with a verified access token through and puts their [`Claims`] into
+/// the request's extensions. Everything else it answers itself: 400, 401 or 503 with the challenge that
+/// RFC 6750 section 3 asks for.
+///
+/// Works around any `Service<Request<_>, Response = Response<_>>`. The request's body is never touched,
+/// the inner service's body and error types stay as they are, and the *ready* inner service is called.
+/// A CORS preflight passes without claims (the CORS layer belongs outside this one, so that refusals
+/// carry its headers), and the protected resource metadata document is answered here.
+///
+/// It does not check scopes ([`RequireScope`](crate::RequireScope)), and it looks at a token once, when the
+/// request arrives: a long answer is not cut when the token ends.
+///
+/// # Example
+/// ```
+/// use tower::{ServiceBuilder, ServiceExt, service_fn};
+/// use tower_bearer::{AuthLayer, Claims, ResourceServer};
+/// use http::{Request, Response, StatusCode};
+/// use http_body_util::Full;
+/// use bytes::Bytes;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let issuer = tower_bearer::testing::TestIssuer::start().await;
+/// let server = ResourceServer::builder("https://api.example.com", issuer.url()).build().unwrap();
+/// let service = ServiceBuilder::new().layer(AuthLayer::new(server)).service(service_fn(
+///     |request: Request<()>| async move {
+///         let claims: &Claims = request.extensions().get().unwrap();
+///         Ok::<_, std::convert::Infallible>(Response::new(Full::new(Bytes::from(claims.subject().unwrap().to_owned()))))
+///     },
+/// ));
+/// let token = issuer.token().subject("alice").sign();
+/// let good = Request::get("/").header("authorization", format!("Bearer {token}")).body(()).unwrap();
+/// assert_eq!(service.clone().oneshot(good).await.unwrap().status(), StatusCode::OK);
+/// let bare = Request::get("/").body(()).unwrap();
+/// assert_eq!(service.oneshot(bare).await.unwrap().status(), StatusCode::UNAUTHORIZED);
+/// # }
+/// ```
+#[derive(Clone)]
+#[must_use]
+pub struct AuthLayer<R = BytesBody> {
+    shared: Arc<Shared>,
+    optional: bool,
+    strip: bool,
+    body: R,
+}
+
+struct Shared {
+    server: ResourceServer,
+    metadata: Option<ProtectedResourceMetadata>,
+}
+
+impl AuthLayer {
+    /// Protects with this server. Refusals carry a body where bodies can be made from bytes.
+    pub fn new(server: ResourceServer) -> Self {
+        let metadata = ProtectedResourceMetadata::of(&server);
+        AuthLayer { shared: Arc::new(Shared { server, metadata }), optional: false, strip: false, body: BytesBody }
+    }
+}
+
+impl<R> AuthLayer<R> {
+    /// Lets requests without a token through as anonymous: `Option<Claims>` is then `None`. A token that is
+    /// there and bad is refused all the same, and a required scope still asks for a token.
+    pub fn optional(self) -> Self {
+        AuthLayer { optional: true, ..self }
+    }
+
+    /// Removes the `Authorization` field before the inner service is called, so that a token cannot be
+    /// passed on by mistake. Default: it is left as it came, marked as sensitive.
+    pub fn strip_credentials(self) -> Self {
+        AuthLayer { strip: true, ..self }
+    }
+
+    /// Empty refusals, for inner bodies that cannot be made from bytes but have a default (tonic).
+    pub fn empty_body(self) -> AuthLayer<EmptyBody> {
+        self.with_body(EmptyBody)
+    }
+
+    /// Refusals whose body is made by `f`.
+    pub fn map_body<F>(self, f: F) -> AuthLayer<MapBody<F>> {
+        self.with_body(MapBody(f))
+    }
+
+    fn with_body<N>(self, body: N) -> AuthLayer<N> {
+        AuthLayer { shared: self.shared, optional: self.optional, strip: self.strip, body }
+    }
+
+    fn refuse<B>(&self, error: AuthError, head: bool) -> Response<B>
+    where
+        R: RefusalBody<B>,
+    {
+        refuse(error, Some(self.shared.server.resource()), head, &self.body)
+    }
+
+    /// What can be said at once about a request. Leaves in its extensions what the inside needs.
+    fn judge<Q, B>(&self, request: &mut Request<Q>) -> Step<B>
+    where
+        R: RefusalBody<B>,
+    {
+        // What stands there came from outside this layer and is not believed.
+        let earlier = request.extensions_mut().remove::<Claims>();
+        request.extensions_mut().remove::<Unauthenticated>();
+        if let Some(metadata) = self.shared.metadata.as_ref().filter(|metadata| metadata.is_at(request.uri())) {
+            if self.body.carries() {
+                return Step::Answer(metadata.answer(request.method(), &self.body));
+            }
+            return self.pass_without(request, Because::Public);
+        }
+        if is_preflight(request.method(), request.headers()) {
+            return self.pass_without(request, Because::Preflight);
+        }
+        mark_sensitive(request);
+        let head = request.method() == Method::HEAD;
+        let credentials = match ResourceRequest::read(request.headers()) {
+            Ok(credentials) => credentials,
+            Err(error) => {
+                telemetry::audit(Decision::Refused(&error), None);
+                return Step::Answer(self.refuse(error, head));
+            }
+        };
+        if self.optional && !credentials.has_token() {
+            return self.pass_without(request, Because::Anonymous);
+        }
+        let server = &self.shared.server;
+        if let Some(claims) = earlier.filter(|claims| server.has_verified(claims, credentials)) {
+            self.admit(request, claims);
+            return Step::Pass;
+        }
+        match server.begin(credentials) {
+            Progress::Done(Ok(claims)) => {
+                self.admit(request, claims);
+                Step::Pass
+            }
+            Progress::Done(Err(error)) => Step::Answer(self.refuse(error, head)),
+            Progress::Waiting(later) => Step::Wait(later),
+        }
+    }
+
+    fn pass_without<Q, B>(&self, request: &mut Request<Q>, because: Because) -> Step<B> {
+        let resource = self.shared.server.resource().clone();
+        request.extensions_mut().insert(Unauthenticated { resource, because });
+        Step::Pass
+    }
+
+    fn admit<Q>(&self, request: &mut Request<Q>, claims: Claims) {
+        if self.strip {
+            request.headers_mut().remove(AUTHORIZATION);
+        }
+        request.extensions_mut().insert(claims);
+    }
+}
+
+type Later = Pin<Box<dyn Future<Output = Result<Claims, AuthError>> + Send>>;
+
+enum Step<B> {
+    Pass,
+    Answer(Response<B>),
+    Wait(Later),
+}
+
+/// Logging layers inside this one then hide the value by themselves.
+fn mark_sensitive<Q>(request: &mut Request<Q>) {
+    if let http::header::Entry::Occupied(mut entry) = request.headers_mut().entry(AUTHORIZATION) {
+        entry.iter_mut().for_each(|value| value.set_sensitive(true));
+    }
+}
+
+impl<S, R: Clone> Layer<S> for AuthLayer<R> {
+    type Service = Auth<S, R>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Auth { inner, layer: self.clone() }
+    }
+}
+
+impl<R> fmt::Debug for AuthLayer<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthLayer")
+            .field("server", &self.shared.server)
+            .field("optional", &self.optional)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The service that [`AuthLayer`] makes.
+#[derive(Clone, Debug)]
+pub struct Auth<S, R = BytesBody> {
+    inner: S,
+    layer: AuthLayer<R>,
+}
+
+impl<S, Q, B, R> Service<Request<Q>> for Auth<S, R>
+where
+    S: Service<Request<Q>, Response = Response<B>> + Clone,
+    R: RefusalBody<B> + Clone,
+{
+    type Response = Response<B>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S::Future, S, Q, B, R>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request<Q>) -> Self::Future {
+        let state = match self.layer.judge(&mut request) {
+            Step::Pass => State::Inner { future: self.inner.call(request) },
+            Step::Answer(response) => State::Refused { response: Some(response) },
+            Step::Wait(verify) => {
+                // A clone is not ready, so the one that was polled goes into the future (tower's contract).
+                let clone = self.inner.clone();
+                let inner = std::mem::replace(&mut self.inner, clone);
+                State::Verify { verify, slot: Some((inner, request, self.layer.clone())) }
+            }
+        };
+        ResponseFuture { state }
+    }
+}
+
+pin_project! {
+    /// The future of [`Auth`]. Dropping it cancels the inner call; a fetch of keys that others may wait
+    /// for goes on.
+    pub struct ResponseFuture<F, S, Q, B, R = BytesBody> {
+        #[pin]
+        state: State<F, S, Q, B, R>,
+    }
+}
+
+pin_project! {
+    #[project = StateProject]
+    enum State<F, S, Q, B, R> {
+        Inner { #[pin] future: F },
+        Refused { response: Option<Response<B>> },
+        Verify { verify: Later, slot: Option<(S, Request<Q>, AuthLayer<R>)> },
+    }
+}
+
+impl<F, S, Q, B, R, E> Future for ResponseFuture<F, S, Q, B, R>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+    S: Service<Request<Q>, Response = Response<B>, Error = E, Future = F>,
+    R: RefusalBody<B>,
+{
+    type Output = Result<Response<B>, E>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut state = self.project().state;
+        loop {
+            let next = match state.as_mut().project() {
+                StateProject::Inner { future } => return future.poll(context),
+                StateProject::Refused { response } => match response.take() {
+                    Some(response) => return Poll::Ready(Ok(response)),
+                    // Polled after completion: nothing is left to give.
+                    None => return Poll::Pending,
+                },
+                StateProject::Verify { verify, slot } => {
+                    let result = ready!(verify.as_mut().poll(context));
+                    let Some((mut inner, mut request, layer)) = slot.take() else { return Poll::Pending };
+                    match result {
+                        Ok(claims) => {
+                            layer.admit(&mut request, claims);
+                            State::Inner { future: inner.call(request) }
+                        }
+                        Err(error) => {
+                            let head = request.method() == Method::HEAD;
+                            State::Refused { response: Some(layer.refuse(error, head)) }
+                        }
+                    }
+                }
+            };
+            state.set(next);
+        }
+    }
+}
+
+impl<F, S, Q, B, R> fmt::Debug for ResponseFuture<F, S, Q, B, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ResponseFuture")
+    }
+}

@@ -1,0 +1,185 @@
+//! axum extractors: `Claims`, `Option<Claims>`, `Claims<T>`, `Scoped<S>`.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use axum_core::body::Body;
+use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
+use axum_core::response::{IntoResponse, Response};
+use http::Method;
+use http::request::Parts;
+use serde::de::DeserializeOwned;
+
+use super::body::BytesBody;
+use super::challenge::refuse;
+use super::passage::{Visitor, visitor};
+use crate::telemetry::{self, Decision};
+use crate::token::claims::Claims;
+use crate::token::error::{AuthError, Reason};
+use crate::token::resource::Resource;
+use crate::token::scope::is_scope_token;
+
+/// The answer of an extractor that refuses: the same status, challenge and body as the layer's.
+pub struct AuthRejection {
+    error: AuthError,
+    resource: Option<Arc<Resource>>,
+    head: bool,
+}
+
+impl AuthRejection {
+    fn new(error: AuthError, parts: &Parts) -> Self {
+        let resource = visitor(&parts.extensions).ok().map(|visitor| visitor.resource().clone());
+        AuthRejection { error, resource, head: parts.method == Method::HEAD }
+    }
+
+    /// Writes the audit event of the refusal.
+    fn audited(error: AuthError, parts: &Parts) -> Self {
+        let claims = parts.extensions.get::<Claims>().map(Claims::set);
+        telemetry::audit(Decision::Refused(&error), claims);
+        AuthRejection::new(error, parts)
+    }
+
+    /// Why the request was refused.
+    pub fn error(&self) -> &AuthError {
+        &self.error
+    }
+}
+
+impl IntoResponse for AuthRejection {
+    fn into_response(self) -> Response {
+        refuse::<Body>(self.error, self.resource.as_deref(), self.head, &BytesBody)
+    }
+}
+
+impl fmt::Debug for AuthRejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("AuthRejection").field(&self.error).finish()
+    }
+}
+
+/// Rejects with 401 where no token was sent, and with 500 where no `AuthLayer` stands above the route.
+impl<S, T> FromRequestParts<S> for Claims<T>
+where
+    S: Send + Sync,
+    T: DeserializeOwned + Send + Sync + 'static,
+{
+    type Rejection = AuthRejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, AuthRejection> {
+        known(parts)
+            .and_then(|claims| claims.ok_or_else(|| Reason::MissingToken.into()))
+            .map_err(|error| AuthRejection::audited(error, parts))
+    }
+}
+
+/// `None` only where no token was sent and the layer is [`optional`](crate::AuthLayer::optional).
+impl<S, T> OptionalFromRequestParts<S> for Claims<T>
+where
+    S: Send + Sync,
+    T: DeserializeOwned + Send + Sync + 'static,
+{
+    type Rejection = AuthRejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, AuthRejection> {
+        known(parts).map_err(|error| AuthRejection::audited(error, parts))
+    }
+}
+
+fn known<T>(parts: &Parts) -> Result<Option<Claims<T>>, AuthError>
+where
+    T: DeserializeOwned + Send + Sync + 'static,
+{
+    match visitor(&parts.extensions)? {
+        Visitor::Unknown(_) => Ok(None),
+        Visitor::Known(claims) => match claims.typed() {
+            Ok(claims) => Ok(Some(claims)),
+            Err(error) => Err(AuthError::with_detail(Reason::ClaimsMismatch, mismatch(&error))),
+        },
+    }
+}
+
+/// Where the payload does not fit, without the values that stand there.
+fn mismatch(error: &serde_json::Error) -> String {
+    let type_name = match error.classify() {
+        serde_json::error::Category::Data => "a member is missing or of another type",
+        _ => "the payload cannot be read",
+    };
+    format!("{type_name} (line {}, column {} of the payload)", error.line(), error.column())
+}
+
+/// The scopes that a handler asks for, as a type.
+///
+/// # Example
+/// ```
+/// # use tower_bearer::{RequiredScopes, Scoped};
+/// struct WritePayments;
+/// impl RequiredScopes for WritePayments {
+///     const SCOPES: &'static [&'static str] = &["payments:write"];
+/// }
+/// async fn pay(claims: Scoped<WritePayments>) -> String {
+///     format!("paid by {}", claims.subject().unwrap_or("client"))
+/// }
+/// ```
+pub trait RequiredScopes {
+    /// All of these are required. An empty list or a malformed scope does not compile.
+    const SCOPES: &'static [&'static str];
+}
+
+/// [`Claims`] whose token holds the scopes of `S`: 403 `insufficient_scope` otherwise.
+pub struct Scoped<S, T = ()> {
+    claims: Claims<T>,
+    scopes: PhantomData<fn() -> S>,
+}
+
+impl<S, T> Scoped<S, T> {
+    /// The claims.
+    pub fn into_claims(self) -> Claims<T> {
+        self.claims
+    }
+}
+
+impl<S, T> Deref for Scoped<S, T> {
+    type Target = Claims<T>;
+
+    fn deref(&self) -> &Claims<T> {
+        &self.claims
+    }
+}
+
+impl<S, T> fmt::Debug for Scoped<S, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Scoped").field(&self.claims).finish()
+    }
+}
+
+impl<St, S, T> FromRequestParts<St> for Scoped<S, T>
+where
+    St: Send + Sync,
+    S: RequiredScopes,
+    T: DeserializeOwned + Send + Sync + 'static,
+{
+    type Rejection = AuthRejection;
+
+    async fn from_request_parts(parts: &mut Parts, state: &St) -> Result<Self, AuthRejection> {
+        const { assert!(well_formed(S::SCOPES), "SCOPES must name one well-formed scope at least") };
+        let claims = <Claims<T> as FromRequestParts<St>>::from_request_parts(parts, state).await?;
+        if S::SCOPES.iter().all(|scope| claims.scope().contains(scope)) {
+            return Ok(Scoped { claims, scopes: PhantomData });
+        }
+        let required: Arc<str> = S::SCOPES.join(" ").into();
+        Err(AuthRejection::audited(AuthError::insufficient_scope(&required), parts))
+    }
+}
+
+const fn well_formed(scopes: &[&str]) -> bool {
+    let mut rest = scopes;
+    while let [scope, tail @ ..] = rest {
+        if !is_scope_token(scope) {
+            return false;
+        }
+        rest = tail;
+    }
+    !scopes.is_empty()
+}

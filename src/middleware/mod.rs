@@ -1,0 +1,10 @@
+//! Floor 4: tower and axum. The only floor that knows status codes and response headers.
+
+pub(crate) mod auth;
+pub(crate) mod body;
+pub(crate) mod challenge;
+#[cfg(feature = "axum")]
+pub(crate) mod extract;
+pub(crate) mod metadata;
+pub(crate) mod passage;
+pub(crate) mod require;
