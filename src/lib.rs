@@ -21,6 +21,7 @@ pub use clock::{Clock, SystemClock};
 pub use error::{ConfigError, ConfigProblem};
 pub use middleware::auth::{Auth, AuthLayer, ResponseFuture};
 pub use middleware::body::{BytesBody, EmptyBody, MapBody, RefusalBody};
+pub use middleware::cors::{CORS_EXPOSED_HEADERS, CORS_REQUEST_HEADERS};
 #[cfg(feature = "axum")]
 pub use middleware::extract::{AuthRejection, RequiredScopes, Scoped};
 pub use middleware::metadata::{MetadataService, ProtectedResourceMetadata};

@@ -14,13 +14,14 @@ use tower_service::Service;
 
 use super::body::{BytesBody, EmptyBody, MapBody, RefusalBody};
 use super::challenge::refuse;
+use super::cors::is_preflight;
 use super::metadata::ProtectedResourceMetadata;
 use super::passage::{Because, Unauthenticated};
 use crate::server::resource_server::{Progress, ResourceServer};
 use crate::telemetry::{self, Decision};
 use crate::token::claims::Claims;
 use crate::token::error::AuthError;
-use crate::token::request::{ResourceRequest, is_preflight};
+use crate::token::request::ResourceRequest;
 
 /// A layer that lets only requests with a verified access token through and puts their [`Claims`] into
 /// the request's extensions. Everything else it answers itself: 400, 401 or 503 with the challenge that

@@ -3,6 +3,7 @@
 pub(crate) mod auth;
 pub(crate) mod body;
 pub(crate) mod challenge;
+pub(crate) mod cors;
 #[cfg(feature = "axum")]
 pub(crate) mod extract;
 pub(crate) mod metadata;

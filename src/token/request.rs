@@ -1,7 +1,7 @@
 //! What a request says about its token, read once from its headers.
 
-use http::header::{ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, CONTENT_LENGTH, ORIGIN, TRANSFER_ENCODING};
-use http::{HeaderMap, Method};
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
 
 use super::error::{AuthError, Reason};
 
@@ -131,16 +131,6 @@ fn starts_with_scheme(value: &[u8]) -> bool {
 
 fn is_tchar(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
-}
-
-/// True for a CORS preflight in its real form: it carries no credentials and no body (Fetch standard).
-pub(crate) fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
-    method == Method::OPTIONS
-        && headers.contains_key(ORIGIN)
-        && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
-        && !headers.contains_key(AUTHORIZATION)
-        && !headers.contains_key(TRANSFER_ENCODING)
-        && headers.get(CONTENT_LENGTH).is_none_or(|length| length == "0")
 }
 
 #[cfg(test)]

@@ -2,6 +2,9 @@
 //!
 //! Names are sentences that begin with the conformance id they prove: `c6750_2_1_a_...`, `s1_01_...`, `r26_...`.
 
+mod conformance;
+mod floors;
+mod sources;
 mod support;
 
 mod smoke {
