@@ -6,6 +6,7 @@
 mod clock;
 mod error;
 mod middleware;
+mod policy;
 mod remote;
 mod server;
 mod store;
@@ -26,6 +27,9 @@ pub use middleware::cors::{CORS_EXPOSED_HEADERS, CORS_REQUEST_HEADERS};
 pub use middleware::extract::{AuthRejection, RequiredScopes, Scoped};
 pub use middleware::metadata::{MetadataService, ProtectedResourceMetadata};
 pub use middleware::require::{RequireScope, Required, RequiredFuture};
+pub use policy::expression::RequirementError;
+pub use policy::requirement::Requirement;
+pub use policy::routes::{RouteError, RouteRules};
 pub use remote::http_client::{HttpClient, HttpError, HttpFuture};
 pub use server::builder::ResourceServerBuilder;
 pub use server::issuer::Issuer;
