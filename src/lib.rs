@@ -26,7 +26,7 @@ pub use middleware::cors::{CORS_EXPOSED_HEADERS, CORS_REQUEST_HEADERS};
 #[cfg(feature = "axum")]
 pub use middleware::extract::{AuthRejection, RequiredScopes, Scoped};
 pub use middleware::metadata::{MetadataService, ProtectedResourceMetadata};
-pub use middleware::require::{RequireScope, Required, RequiredFuture};
+pub use middleware::require::{Require, RequireScope, Required, RequiredFuture};
 pub use policy::expression::RequirementError;
 pub use policy::requirement::Requirement;
 pub use policy::routes::{RouteError, RouteRules};

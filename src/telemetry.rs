@@ -19,7 +19,7 @@ pub const KEYS_TARGET: &str = "tower_bearer::keys";
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Decision<'a> {
     Authenticated,
-    Authorized { required_scope: &'a str },
+    Authorized { required: &'a str },
     Refused(&'a AuthError),
 }
 
@@ -32,8 +32,8 @@ pub(crate) fn audit(decision: Decision<'_>, claims: Option<&ClaimSet>) {
         Decision::Authenticated => {
             debug!(target: "tower_bearer::audit", code = "authenticated", issuer, subject, client_id);
         }
-        Decision::Authorized { required_scope } => {
-            debug!(target: "tower_bearer::audit", code = "authorized", issuer, subject, client_id, required_scope);
+        Decision::Authorized { required } => {
+            debug!(target: "tower_bearer::audit", code = "authorized", issuer, subject, client_id, detail = required);
         }
         Decision::Refused(error) if error.kind() == ErrorKind::Misconfigured => {
             error!(target: "tower_bearer::audit", code = error.code(), remedy = error.remedy());

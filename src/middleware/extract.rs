@@ -169,7 +169,8 @@ where
             return Ok(Scoped { claims, scopes: PhantomData });
         }
         let required: Arc<str> = S::SCOPES.join(" ").into();
-        Err(AuthRejection::audited(AuthError::insufficient_scope(&required), parts))
+        let error = AuthError::insufficient_scope(Some(required.clone()), &required);
+        Err(AuthRejection::audited(error, parts))
     }
 }
 

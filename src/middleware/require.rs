@@ -1,4 +1,4 @@
-//! `RequireScope`: which scopes a route asks for.
+//! `Require`: what a route asks of a verified token.
 
 use std::fmt;
 use std::future::Future;
@@ -15,15 +15,38 @@ use super::body::{BytesBody, EmptyBody, MapBody, RefusalBody};
 use super::challenge::refuse;
 use super::passage::{Because, Visitor, visitor};
 use crate::error::{ConfigError, ConfigProblem};
+use crate::policy::requirement::Requirement;
 use crate::telemetry::{self, Decision};
 use crate::token::claims::Claims;
 use crate::token::error::{AuthError, Reason};
 use crate::token::scope::is_scope_token;
 
-/// A layer that asks for scopes: 403 `insufficient_scope` naming them where the token lacks one, 401
-/// where there is no token. Stands inside an [`AuthLayer`](crate::AuthLayer); without one it answers 500.
+/// A layer that asks for what a [`Requirement`] says: 403 `insufficient_scope` where the token does not
+/// fulfil it, naming the scopes that would help, and 401 where there is no token. Stands inside an
+/// [`AuthLayer`](crate::AuthLayer); without one it answers 500.
 ///
-/// Scopes are compared byte for byte. Two `RequireScope`s on one route must both pass.
+/// # Example
+/// ```
+/// use axum::{Router, routing::get};
+/// use tower_bearer::{AuthLayer, Require, Requirement, ResourceServer};
+///
+/// let server = ResourceServer::builder("https://api.example.com", "https://as.example.com").build()?;
+/// let admin = Requirement::scope("orders:write") & Requirement::role("admin");
+/// let app: Router = Router::new()
+///     .route("/orders", get(|| async { "all orders" }).layer(Require::new(admin)))
+///     .layer(AuthLayer::new(server));
+/// # Ok::<(), tower_bearer::ConfigError>(())
+/// ```
+#[derive(Clone)]
+#[must_use]
+pub struct Require<R = BytesBody> {
+    rule: Arc<Rule>,
+    body: R,
+}
+
+/// The short form of [`Require`] for scopes alone, declared per route.
+///
+/// Scopes are compared byte for byte. Two layers on one route must both pass.
 ///
 /// # Example
 /// ```
@@ -39,63 +62,62 @@ use crate::token::scope::is_scope_token;
 /// ```
 #[derive(Clone)]
 #[must_use]
-pub struct RequireScope<R = BytesBody> {
-    rule: Arc<ScopeRule>,
-    body: R,
-}
+pub struct RequireScope<R = BytesBody>(Require<R>);
 
-/// The scopes a route asks for.
+/// A requirement with its text, made once.
 #[derive(Debug)]
-pub(crate) struct ScopeRule {
-    scopes: Vec<Box<str>>,
-    any: bool,
-    /// What the challenge names: all of `all`, the first of `any`, since one of them is enough.
-    challenge: Arc<str>,
+struct Rule {
+    requirement: Requirement,
+    text: Arc<str>,
 }
 
-impl ScopeRule {
-    fn new(scopes: Vec<Box<str>>, any: bool) -> Result<Self, ConfigError> {
-        let remedy = "must be one scope-token: printable ASCII without space, quote and backslash";
-        let mut problems: Vec<_> = scopes
-            .iter()
-            .filter(|scope| !is_scope_token(scope))
-            .map(|scope| ConfigProblem::new("RequireScope", scope, remedy))
-            .collect();
-        if scopes.is_empty() {
-            problems.push(ConfigProblem::new("RequireScope", "[]", "must name one scope at least"));
-        }
-        ConfigError::unless_empty(problems)?;
-        let named = if any { scopes.iter().take(1) } else { scopes.iter().take(usize::MAX) };
-        let challenge = named.map(AsRef::as_ref).collect::<Vec<&str>>().join(" ").into();
-        Ok(ScopeRule { scopes, any, challenge })
-    }
-
-    fn is_met(&self, claims: &Claims) -> bool {
-        let held = |scope: &Box<str>| claims.scope().contains(scope);
-        if self.any { self.scopes.iter().any(held) } else { self.scopes.iter().all(held) }
-    }
-
+impl Rule {
     /// Judges what the layer left in the extensions, and writes the audit event.
     fn judge(&self, extensions: &Extensions) -> Result<(), AuthError> {
         let (result, claims) = match visitor(extensions) {
-            Ok(Visitor::Known(claims)) if self.is_met(claims) => (Ok(()), Some(claims)),
-            Ok(Visitor::Known(claims)) => (Err(AuthError::insufficient_scope(&self.challenge)), Some(claims)),
+            Ok(Visitor::Known(claims)) => (self.check(claims), Some(claims.set())),
             Ok(Visitor::Unknown(visitor)) if visitor.because == Because::Anonymous => {
                 (Err(Reason::MissingToken.into()), None)
             }
             Ok(Visitor::Unknown(_)) => return Ok(()),
             Err(error) => (Err(error), None),
         };
-        let claims = claims.map(Claims::set);
         match &result {
             Ok(()) if telemetry::audits_passes() => {
-                let required_scope = &*self.challenge;
-                telemetry::audit(Decision::Authorized { required_scope }, claims);
+                telemetry::audit(Decision::Authorized { required: &self.text }, claims);
             }
             Ok(()) => {}
             Err(error) => telemetry::audit(Decision::Refused(error), claims),
         }
         result
+    }
+
+    fn check(&self, claims: &Claims) -> Result<(), AuthError> {
+        if self.requirement.is_met(claims) {
+            return Ok(());
+        }
+        let scopes = self.requirement.scopes_to_ask_for(claims);
+        Err(AuthError::insufficient_scope(scopes.map(Into::into), &self.text))
+    }
+}
+
+impl Require {
+    /// Asks for this.
+    pub fn new(requirement: Requirement) -> Self {
+        let text = requirement.to_string().into();
+        Require { rule: Arc::new(Rule { requirement, text }), body: BytesBody }
+    }
+}
+
+impl<R> Require<R> {
+    /// Empty refusals; see [`AuthLayer::empty_body`](crate::AuthLayer::empty_body).
+    pub fn empty_body(self) -> Require<EmptyBody> {
+        Require { rule: self.rule, body: EmptyBody }
+    }
+
+    /// Refusals whose body is made by `f`.
+    pub fn map_body<F>(self, f: F) -> Require<MapBody<F>> {
+        Require { rule: self.rule, body: MapBody(f) }
     }
 }
 
@@ -124,7 +146,7 @@ impl RequireScope {
     /// # Errors
     /// The list is empty or a scope is malformed.
     pub fn try_all(scopes: impl IntoIterator<Item = impl Into<Box<str>>>) -> Result<Self, ConfigError> {
-        RequireScope::new(scopes, false)
+        RequireScope::new(scopes, Requirement::all_of)
     }
 
     /// As [`any`](RequireScope::any), for scopes that are known at run time only.
@@ -132,24 +154,34 @@ impl RequireScope {
     /// # Errors
     /// The list is empty or a scope is malformed.
     pub fn try_any(scopes: impl IntoIterator<Item = impl Into<Box<str>>>) -> Result<Self, ConfigError> {
-        RequireScope::new(scopes, true)
+        RequireScope::new(scopes, Requirement::any_of)
     }
 
-    fn new(scopes: impl IntoIterator<Item = impl Into<Box<str>>>, any: bool) -> Result<Self, ConfigError> {
-        let rule = ScopeRule::new(scopes.into_iter().map(Into::into).collect(), any)?;
-        Ok(RequireScope { rule: Arc::new(rule), body: BytesBody })
+    fn new(
+        scopes: impl IntoIterator<Item = impl Into<Box<str>>>,
+        join: fn(Vec<Requirement>) -> Requirement,
+    ) -> Result<Self, ConfigError> {
+        let scopes: Vec<Box<str>> = scopes.into_iter().map(Into::into).collect();
+        let remedy = "must be one scope-token: printable ASCII without space, quote and backslash";
+        let malformed = scopes.iter().filter(|scope| !is_scope_token(scope));
+        let mut problems: Vec<_> = malformed.map(|scope| ConfigProblem::new("RequireScope", scope, remedy)).collect();
+        if scopes.is_empty() {
+            problems.push(ConfigProblem::new("RequireScope", "[]", "must name one scope at least"));
+        }
+        ConfigError::unless_empty(problems)?;
+        Ok(RequireScope(Require::new(join(scopes.into_iter().map(Requirement::scope).collect()))))
     }
 }
 
 impl<R> RequireScope<R> {
     /// Empty refusals; see [`AuthLayer::empty_body`](crate::AuthLayer::empty_body).
     pub fn empty_body(self) -> RequireScope<EmptyBody> {
-        RequireScope { rule: self.rule, body: EmptyBody }
+        RequireScope(self.0.empty_body())
     }
 
     /// Refusals whose body is made by `f`.
     pub fn map_body<F>(self, f: F) -> RequireScope<MapBody<F>> {
-        RequireScope { rule: self.rule, body: MapBody(f) }
+        RequireScope(self.0.map_body(f))
     }
 }
 
@@ -166,21 +198,35 @@ impl<S, R: Clone> Layer<S> for RequireScope<R> {
     type Service = Required<S, R>;
 
     fn layer(&self, inner: S) -> Self::Service {
+        self.0.layer(inner)
+    }
+}
+
+impl<S, R: Clone> Layer<S> for Require<R> {
+    type Service = Required<S, R>;
+
+    fn layer(&self, inner: S) -> Self::Service {
         Required { inner, require: self.clone() }
     }
 }
 
 impl<R> fmt::Debug for RequireScope<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("RequireScope").field(&self.rule).finish()
+        f.debug_tuple("RequireScope").field(&self.0.rule.text).finish()
     }
 }
 
-/// The service that [`RequireScope`] makes.
+impl<R> fmt::Debug for Require<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Require").field(&self.rule.text).finish()
+    }
+}
+
+/// The service that [`Require`] and [`RequireScope`] make.
 #[derive(Clone, Debug)]
 pub struct Required<S, R = BytesBody> {
     inner: S,
-    require: RequireScope<R>,
+    require: Require<R>,
 }
 
 impl<S, Q, B, R> Service<Request<Q>> for Required<S, R>

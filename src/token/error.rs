@@ -80,7 +80,7 @@ impl Reason {
             Reason::HeaderContradictsPayload => ("header_contradicts_payload", InvalidToken, "`iss`, `sub` or `aud` stands in the header with another value than in the payload"),
             Reason::HeaderInvalid => ("header_invalid", InvalidToken, "the JOSE header is not one flat JSON object with a string `alg`"),
             Reason::IdToken => ("id_token", InvalidToken, "the client sent an ID token or another JWT that is no access token"),
-            Reason::InsufficientScope => ("insufficient_scope", InsufficientScope, "the client must ask the issuer for the required scopes"),
+            Reason::InsufficientScope => ("insufficient_scope", InsufficientScope, "the client must ask the issuer for the required scopes, or the caller lacks what the requirement in `detail` names"),
             Reason::IssuedInFuture => ("issued_in_future", InvalidToken, "`iat` is more than 60 s ahead; compare the clocks"),
             Reason::IssuerUnknown => ("issuer_unknown", InvalidToken, "add the issuer with `issuer(..)` if it is to be trusted; it is compared byte for byte"),
             Reason::KeyAmbiguous => ("key_ambiguous", InvalidToken, "the token names no `kid` and several keys fit; the issuer must send `kid`"),
@@ -140,15 +140,16 @@ impl AuthError {
         AuthError { retry_after: Some(wait), ..AuthError::new(reason) }
     }
 
-    pub(crate) fn insufficient_scope(required: &Arc<str>) -> Self {
-        AuthError { scope: Some(required.clone()), ..AuthError::new(Reason::InsufficientScope) }
+    /// `scope` is what a challenge names, `required` the whole requirement for the operator.
+    pub(crate) fn insufficient_scope(scope: Option<Arc<str>>, required: &Arc<str>) -> Self {
+        AuthError { scope, detail: Some(required.clone()), ..AuthError::new(Reason::InsufficientScope) }
     }
 
     pub(crate) fn reason(&self) -> Reason {
         self.reason
     }
 
-    /// The required scopes of an `insufficient_scope`, separated by spaces.
+    /// The scopes to ask for where some are lacking, separated by spaces.
     pub fn required_scope(&self) -> Option<&str> {
         self.scope.as_deref()
     }
