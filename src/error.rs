@@ -1,5 +1,6 @@
 //! Mistakes in the configuration.
 
+use std::borrow::Cow;
 use std::fmt;
 
 /// Every mistake in a configuration at once, each with the offending value and the remedy.
@@ -22,8 +23,8 @@ pub struct ConfigError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConfigProblem {
-    /// The setter or argument, such as `issuer`.
-    pub setting: &'static str,
+    /// The setter or argument, such as `issuer`; in a file the key path, such as `issuers[0].issuer`.
+    pub setting: Cow<'static, str>,
     /// The value as given; empty where the value is a secret.
     pub value: String,
     /// What is wrong with it and what to do.
@@ -31,8 +32,12 @@ pub struct ConfigProblem {
 }
 
 impl ConfigProblem {
-    pub(crate) fn new(setting: &'static str, value: impl fmt::Display, remedy: impl fmt::Display) -> Self {
-        ConfigProblem { setting, value: value.to_string(), remedy: remedy.to_string() }
+    pub(crate) fn new(
+        setting: impl Into<Cow<'static, str>>,
+        value: impl fmt::Display,
+        remedy: impl fmt::Display,
+    ) -> Self {
+        ConfigProblem { setting: setting.into(), value: value.to_string(), remedy: remedy.to_string() }
     }
 }
 
@@ -40,6 +45,11 @@ impl ConfigError {
     /// Ok where nothing is wrong.
     pub(crate) fn unless_empty(problems: Vec<ConfigProblem>) -> Result<(), Self> {
         if problems.is_empty() { Ok(()) } else { Err(ConfigError { problems }) }
+    }
+
+    #[cfg(feature = "config")]
+    pub(crate) fn into_problems(self) -> Vec<ConfigProblem> {
+        self.problems
     }
 
     /// The mistakes, in the order of the configuration.

@@ -4,6 +4,8 @@
 #![deny(missing_docs)]
 
 mod clock;
+#[cfg(feature = "config")]
+mod config;
 mod error;
 mod middleware;
 mod policy;
@@ -19,6 +21,8 @@ pub mod danger;
 pub mod testing;
 
 pub use clock::{Clock, SystemClock};
+#[cfg(feature = "config")]
+pub use config::{auth::AuthConfig, table::ConfigTable};
 pub use error::{ConfigError, ConfigProblem};
 pub use middleware::auth::{Auth, AuthLayer, ResponseFuture};
 pub use middleware::body::{BytesBody, EmptyBody, MapBody, RefusalBody};

@@ -89,6 +89,12 @@ impl ResourceServerBuilder {
         self
     }
 
+    /// In a file the resource may also be a plain audience, which is no resource identifier.
+    #[cfg(feature = "config")]
+    pub(crate) fn resource_if_url(self, identifier: String) -> Self {
+        if identifier.contains("://") { self.resource(identifier) } else { self }
+    }
+
     /// The `realm` of every challenge. Default: none where the challenge points to the metadata document,
     /// else the resource or audience, because a Bearer challenge must not be bare (RFC 6750 section 3).
     pub fn realm(mut self, realm: impl Into<String>) -> Self {
@@ -197,6 +203,12 @@ impl ResourceServerBuilder {
         }))
     }
 
+    /// Every mistake but those of the machine; for callers that have more to report.
+    #[cfg(feature = "config")]
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        ConfigError::unless_empty(self.problems())
+    }
+
     fn problems(&self) -> Vec<ConfigProblem> {
         let mut problems: Vec<_> = self.issuers.iter().flat_map(|issuer| issuer.problems(self.allow_http)).collect();
         let mut names: Vec<&str> = self.issuers.iter().map(|issuer| issuer.identifier.as_str()).collect();
@@ -225,7 +237,7 @@ impl ResourceServerBuilder {
         }
         if self.cache_ttl > Duration::from_secs(3600) || self.cache_ttl.is_zero() {
             let remedy = "must lie between 1 s and 1 h; `token_cache(0)` turns the cache off";
-            problems.push(ConfigProblem::new("token_cache_ttl", format_args!("{:?}", self.cache_ttl), remedy));
+            problems.push(ConfigProblem::new("token_cache.max_ttl", format_args!("{:?}", self.cache_ttl), remedy));
         }
         problems
     }

@@ -44,6 +44,8 @@ pub struct Issuer {
     pub(crate) scope_claim: Option<String>,
     pub(crate) roles_claim: Option<String>,
     pub(crate) timing: KeyTiming,
+    /// Where it stands in a file, for key paths.
+    label: String,
 }
 
 /// Where the keys come from.
@@ -69,6 +71,7 @@ impl Issuer {
             scope_claim: None,
             roles_claim: None,
             timing: KeyTiming::default(),
+            label: String::new(),
         }
     }
 
@@ -174,7 +177,18 @@ impl Issuer {
             problems.push(ConfigProblem::new("audience", "", "must not be empty"));
         }
         timing_problems(&self.timing, &mut problems);
+        if !self.label.is_empty() {
+            problems
+                .iter_mut()
+                .for_each(|problem| problem.setting = format!("{}.{}", self.label, problem.setting).into());
+        }
         problems
+    }
+
+    /// Problems then name their place in a file.
+    #[cfg(feature = "config")]
+    pub(crate) fn labelled(self, label: &str) -> Self {
+        Issuer { label: label.into(), ..self }
     }
 
     fn key_problems(&self, problems: &mut Vec<ConfigProblem>) {

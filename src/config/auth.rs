@@ -1,0 +1,199 @@
+//! The settings of a [`ResourceServer`](crate::ResourceServer) as one table.
+
+use serde::de::{Deserialize, Deserializer, Error};
+use serde_json::Value;
+
+use super::table::ConfigTable;
+use crate::server::builder::ResourceServerBuilder;
+use crate::server::issuer::Issuer;
+use crate::server::resource_server::ResourceServer;
+use crate::verify::algorithm::Algorithm;
+use crate::verify::jwks::Jwks;
+use crate::verify::rules::Typ;
+
+/// The settings of a server, read from a table of a configuration file: the same names and defaults as the
+/// setters of [`ResourceServerBuilder`] and [`Issuer`].
+///
+/// ```toml
+/// resource = "https://api.example.com"   # resource identifier and default audience
+/// audience = ["https://api.example.com"] # default: [resource]
+/// leeway = "30s"
+/// challenge_scope = "orders:read"
+/// danger_allow_http = false
+///
+/// [[issuers]]
+/// issuer = "https://as.example.com"
+/// jwks_uri = "https://as.example.com/keys" # instead of discovery; or jwks_file; or shared_secret(_env, _file)
+/// algorithms = ["RS256", "ES256"]
+/// audience = ["..."]                     # instead of the one above
+/// typ = "at+jwt"                         # or "jwt" or "any"
+/// required_claims = ["sub", "client_id", "iat", "jti"]
+/// scope_claim = "scope"
+/// roles_claim = "realm_access.roles"
+/// jwks_refresh = "5m"
+/// jwks_cooldown = "30s"
+/// jwks_stale = "24h"
+///
+/// [token_cache]
+/// max_bytes = 33554432                   # 0 = off
+/// max_ttl = "5m"
+/// ```
+///
+/// Unknown keys are mistakes. Deserializing reports every mistake of the table at once.
+///
+/// # Example
+/// ```
+/// # use tower_bearer::AuthConfig;
+/// #[derive(serde::Deserialize)]
+/// struct Settings {
+///     auth: AuthConfig,
+/// }
+/// let settings: Settings = serde_json::from_str(r#"{"auth": {
+///     "resource": "https://api.example.com",
+///     "issuers": [{"issuer": "https://as.example.com", "typ": "jwt"}]
+/// }}"#).unwrap();
+/// let server = settings.auth.into_builder().build().unwrap();
+/// ```
+#[derive(Debug)]
+pub struct AuthConfig {
+    builder: ResourceServerBuilder,
+}
+
+impl AuthConfig {
+    /// Takes the settings out of a table and leaves other keys in it. Mistakes are noted in the table, and the
+    /// result is of use only if there were none.
+    pub fn read(table: &mut ConfigTable) -> Self {
+        let resource = table.required_text("resource", "must name this service: the `aud` of its tokens");
+        let audiences = table.texts("audience");
+        let tables = table.tables("issuers");
+        if tables.is_empty() {
+            table.problem("issuers", "[]", "must name one trusted issuer at least: `[[issuers]]` with `issuer = ...`");
+        }
+        let mut issuers = Vec::new();
+        for mut issuer in tables {
+            issuers.extend(read_issuer(&mut issuer));
+            issuer.finish().unwrap_or_else(|error| table.absorb(error));
+        }
+        let known = !issuers.is_empty();
+        let mut issuers = issuers.into_iter();
+        let first = issuers.next();
+        let resource = resource.unwrap_or_default();
+        let mut audiences = audiences.unwrap_or_else(|| vec![resource.clone()]).into_iter();
+        let first_audience = audiences.next().unwrap_or_default();
+        let mut builder = ResourceServer::builder(first_audience, first.unwrap_or_else(|| Issuer::new("")));
+        builder = audiences.fold(builder, ResourceServerBuilder::audience);
+        builder = issuers.fold(builder, ResourceServerBuilder::issuer);
+        let complete = !resource.is_empty() && known;
+        let builder = read_settings(table, builder.resource_if_url(resource));
+        if let (true, Err(error)) = (complete, builder.check()) {
+            table.absorb(error);
+        }
+        AuthConfig { builder }
+    }
+
+    /// The builder with these settings, for what a file cannot say: a clock, a client, a hook.
+    pub fn into_builder(self) -> ResourceServerBuilder {
+        self.builder
+    }
+}
+
+fn read_settings(table: &mut ConfigTable, mut builder: ResourceServerBuilder) -> ResourceServerBuilder {
+    if let Some(leeway) = table.duration("leeway") {
+        builder = builder.leeway(leeway);
+    }
+    if let Some(scopes) = table.text("challenge_scope") {
+        builder = builder.challenge_scope(scopes.split(' ').filter(|scope| !scope.is_empty()));
+    }
+    if table.flag("danger_allow_http") {
+        builder = builder.danger_allow_http();
+    }
+    if let Some(mut cache) = table.table("token_cache") {
+        if let Some(bytes) = cache.number("max_bytes") {
+            builder = builder.token_cache(bytes);
+        }
+        if let Some(ttl) = cache.duration("max_ttl") {
+            builder = builder.token_cache_ttl(ttl);
+        }
+        cache.finish().unwrap_or_else(|error| table.absorb(error));
+    }
+    builder
+}
+
+fn read_issuer(table: &mut ConfigTable) -> Option<Issuer> {
+    let name = table.required_text("issuer", "must be the issuer identifier, such as https://as.example.com");
+    let mut issuer = Issuer::new(name.clone().unwrap_or_default()).labelled(table.path());
+    issuer = read_keys(table, issuer);
+    if let Some(names) = table.texts("algorithms") {
+        let algorithms: Vec<Algorithm> = names.iter().filter_map(|name| name.parse().ok()).collect();
+        if algorithms.len() < names.len() {
+            let unknown: Vec<&str> =
+                names.iter().map(String::as_str).filter(|name| name.parse::<Algorithm>().is_err()).collect();
+            table.problem(
+                "algorithms",
+                unknown.join(", "),
+                "is no signature algorithm; names are case-sensitive, such as RS256",
+            );
+        }
+        issuer = if algorithms.is_empty() { issuer } else { issuer.algorithms(algorithms) };
+    }
+    if let Some(typ) = table.choice("typ", &[("at+jwt", Typ::AtJwt), ("jwt", Typ::Jwt), ("any", Typ::Any)]) {
+        issuer = issuer.typ(typ);
+    }
+    issuer = table.texts("audience").into_iter().flatten().fold(issuer, Issuer::audience);
+    if let Some(names) = table.texts_or_none("required_claims") {
+        issuer = issuer.required_claims(names);
+    }
+    if let Some(path) = table.text("scope_claim") {
+        issuer = issuer.scope_claim(path);
+    }
+    if let Some(path) = table.text("roles_claim") {
+        issuer = issuer.roles_claim(path);
+    }
+    let set = |issuer: Issuer, value, setter: fn(Issuer, _) -> Issuer| match value {
+        Some(value) => setter(issuer, value),
+        None => issuer,
+    };
+    issuer = set(issuer, table.duration("jwks_refresh"), Issuer::jwks_refresh);
+    issuer = set(issuer, table.duration("jwks_cooldown"), Issuer::jwks_cooldown);
+    issuer = set(issuer, table.duration("jwks_stale"), Issuer::jwks_stale);
+    name.map(|_| issuer)
+}
+
+/// At most one source of keys; discovery where none is named.
+fn read_keys(table: &mut ConfigTable, issuer: Issuer) -> Issuer {
+    let secret_keys = ["shared_secret", "shared_secret_env", "shared_secret_file"];
+    let given: Vec<&str> = ["jwks_uri", "jwks_file"].into_iter().filter(|key| table.has(key)).collect();
+    let has_secret = secret_keys.iter().any(|key| table.has(key));
+    if given.len() + usize::from(has_secret) > 1 {
+        table.problem(
+            "jwks_uri",
+            "",
+            "name one source of keys: `jwks_uri`, `jwks_file`, a shared secret, or none for discovery",
+        );
+    }
+    let uri = table.text("jwks_uri");
+    let file = table.file("jwks_file");
+    let secret = table.secret("shared_secret");
+    match (uri, file, secret) {
+        (Some(uri), ..) => issuer.jwks_uri(uri),
+        (None, Some(text), _) => match Jwks::parse(&text) {
+            Ok(keys) => issuer.keys(keys),
+            Err(error) => {
+                table.problem("jwks_file", "", error);
+                issuer
+            }
+        },
+        (None, None, Some(secret)) => issuer.shared_secret(secret),
+        // Discovery; also for a source that could not be read, so that the rest is checked all the same.
+        (None, None, None) => issuer,
+    }
+}
+
+impl<'de> Deserialize<'de> for AuthConfig {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut table = ConfigTable::new(Value::deserialize(deserializer)?, ".");
+        let config = AuthConfig::read(&mut table);
+        table.finish().map_err(D::Error::custom)?;
+        Ok(config)
+    }
+}

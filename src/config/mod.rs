@@ -1,0 +1,4 @@
+//! The settings of a server from a file or the environment (feature `config`).
+
+pub(crate) mod auth;
+pub(crate) mod table;

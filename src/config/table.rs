@@ -1,0 +1,268 @@
+//! Reads a table of settings key by key and notes every mistake, so that all are reported at once.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use crate::error::{ConfigError, ConfigProblem};
+
+/// A table of a configuration file on its way into settings.
+///
+/// Each reader takes its key out of the table. A value of the wrong type is noted as a problem with key path,
+/// value and remedy, and reading goes on; [`finish`](ConfigTable::finish) notes the keys that nobody
+/// asked for. Durations are written as `"300ms"`, `"30s"`, `"5m"`, `"24h"`, `"7d"`.
+///
+/// # Example
+/// ```
+/// # use tower_bearer::ConfigTable;
+/// # use serde_json::json;
+/// let mut table = ConfigTable::new(json!({"leeway": "30x", "colour": "red"}), ".");
+/// assert_eq!(table.duration("leeway"), None);
+/// let error = table.finish().unwrap_err();
+/// assert_eq!(error.problems().len(), 2);
+/// ```
+#[derive(Debug)]
+pub struct ConfigTable {
+    path: String,
+    folder: PathBuf,
+    members: Map<String, Value>,
+    problems: Vec<ConfigProblem>,
+}
+
+impl ConfigTable {
+    /// A table as parsed from TOML, JSON or the like. Relative file names in it are relative to `folder`.
+    pub fn new(value: Value, folder: impl Into<PathBuf>) -> Self {
+        ConfigTable::at(String::new(), folder.into(), value)
+    }
+
+    fn at(path: String, folder: PathBuf, value: Value) -> Self {
+        let mut table = ConfigTable { path, folder, members: Map::new(), problems: Vec::new() };
+        match value {
+            Value::Object(members) => table.members = members,
+            other => table.problems.push(ConfigProblem::new(table.path.clone(), shown(&other), "must be a table")),
+        }
+        table
+    }
+
+    fn path_of(&self, key: &str) -> String {
+        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+    }
+
+    /// Notes a problem with a key of this table.
+    pub fn problem(&mut self, key: &str, value: impl std::fmt::Display, remedy: impl std::fmt::Display) {
+        let path = self.path_of(key);
+        self.problems.push(ConfigProblem::new(path, value, remedy));
+    }
+
+    /// Adds problems that were found elsewhere.
+    pub fn absorb(&mut self, error: ConfigError) {
+        self.problems.extend(error.into_problems());
+    }
+
+    /// True if the key is there and was not read yet.
+    pub fn has(&self, key: &str) -> bool {
+        self.members.contains_key(key)
+    }
+
+    fn take<T>(&mut self, key: &str, remedy: &str, read: impl FnOnce(&Value) -> Option<T>) -> Option<T> {
+        let value = self.members.remove(key)?;
+        let found = read(&value);
+        if found.is_none() {
+            self.problem(key, shown(&value), remedy);
+        }
+        found
+    }
+
+    /// A string.
+    pub fn text(&mut self, key: &str) -> Option<String> {
+        self.take(key, "must be a string", |value| value.as_str().map(String::from))
+    }
+
+    /// A string that must be there.
+    pub fn required_text(&mut self, key: &str, remedy: &str) -> Option<String> {
+        if !self.has(key) {
+            self.problem(key, "", remedy);
+        }
+        self.text(key)
+    }
+
+    /// One of several words.
+    pub fn choice<T: Copy>(&mut self, key: &str, words: &[(&str, T)]) -> Option<T> {
+        let names: Vec<String> = words.iter().map(|(word, _)| format!("`{word}`")).collect();
+        let remedy = format!("must be one of {}", names.join(", "));
+        self.take(key, &remedy, |value| words.iter().find(|(word, _)| value == word).map(|(_, choice)| *choice))
+    }
+
+    /// True or false; false where it is absent.
+    pub fn flag(&mut self, key: &str) -> bool {
+        self.take(key, "must be true or false", Value::as_bool).unwrap_or_default()
+    }
+
+    /// A whole number of zero or more.
+    pub fn number(&mut self, key: &str) -> Option<u64> {
+        self.take(key, "must be a whole number of 0 or more", Value::as_u64)
+    }
+
+    /// A duration such as `"30s"`.
+    pub fn duration(&mut self, key: &str) -> Option<Duration> {
+        let remedy = "must be a duration such as \"300ms\", \"30s\", \"5m\", \"24h\" or \"7d\"";
+        self.take(key, remedy, |value| parse_duration(value.as_str()?))
+    }
+
+    /// A list of strings with one member at least.
+    pub fn texts(&mut self, key: &str) -> Option<Vec<String>> {
+        let texts = self.texts_or_none(key)?;
+        if texts.is_empty() {
+            self.problem(key, "[]", "must hold one string at least; leave the key out for the default");
+            return None;
+        }
+        Some(texts)
+    }
+
+    /// A list of strings, which may be empty.
+    pub fn texts_or_none(&mut self, key: &str) -> Option<Vec<String>> {
+        self.take(key, "must be a list of strings", |value| {
+            value.as_array()?.iter().map(|item| item.as_str().map(String::from)).collect()
+        })
+    }
+
+    /// A table below this one.
+    pub fn table(&mut self, key: &str) -> Option<ConfigTable> {
+        let value = self.members.remove(key)?;
+        Some(ConfigTable::at(self.path_of(key), self.folder.clone(), value))
+    }
+
+    /// A list of tables below this one, numbered from 0 in key paths.
+    pub fn tables(&mut self, key: &str) -> Vec<ConfigTable> {
+        let list = self.take(key, "must be a list of tables (`[[...]]`)", |value| value.as_array().cloned());
+        let path = self.path_of(key);
+        let list = list.unwrap_or_default().into_iter().enumerate();
+        list.map(|(index, value)| ConfigTable::at(format!("{path}[{index}]"), self.folder.clone(), value)).collect()
+    }
+
+    /// The bytes of a file that is named here.
+    pub fn file(&mut self, key: &str) -> Option<Vec<u8>> {
+        let name = self.text(key)?;
+        match fs::read(self.folder.join(&name)) {
+            Ok(bytes) => Some(bytes),
+            Err(error) => {
+                self.problem(key, name, format_args!("the file cannot be read: {error}"));
+                None
+            }
+        }
+    }
+
+    /// A secret: the text of `key`, of the environment variable named by `key_env`, or of the file named by
+    /// `key_file` (without its last line break). No problem ever shows it.
+    pub fn secret(&mut self, key: &str) -> Option<String> {
+        let (from_env, from_file) = (format!("{key}_env"), format!("{key}_file"));
+        let given = [key, &from_env, &from_file].iter().filter(|key| self.has(key)).count();
+        if given > 1 {
+            self.problem(key, "", format_args!("must stand once: as `{key}`, `{from_env}` or `{from_file}`"));
+        }
+        let value = self.members.remove(key);
+        if value.as_ref().is_some_and(|value| !value.is_string()) {
+            self.problem(key, "", "must be a string");
+        }
+        let plain = value.and_then(|value| value.as_str().map(String::from));
+        let variable = self.text(&from_env).and_then(|name| match std::env::var(&name) {
+            Ok(secret) => Some(secret),
+            Err(_) => {
+                self.problem(&from_env, name, "the environment variable is not set");
+                None
+            }
+        });
+        let file = self.file(&from_file).and_then(|bytes| String::from_utf8(bytes).ok());
+        plain.or(variable).or(file.map(|text| text.trim_end_matches(['\n', '\r']).to_owned()))
+    }
+
+    /// The path of this table in key paths, such as `issuers[0]`; empty at the top.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Ends reading: what is left is unknown.
+    ///
+    /// # Errors
+    /// Every problem noted so far.
+    pub fn finish(mut self) -> Result<(), ConfigError> {
+        for (key, value) in std::mem::take(&mut self.members) {
+            // The value of an unknown key may be a secret under a misspelled name.
+            let value = if value.is_string() { "...".into() } else { shown(&value) };
+            self.problem(&key, value, "is not a setting here; see the documentation for the names");
+        }
+        ConfigError::unless_empty(self.problems)
+    }
+}
+
+/// A value as it is shown in a problem, bounded.
+fn shown(value: &Value) -> String {
+    let text = match value {
+        Value::String(text) => text.clone(),
+        Value::Object(_) => "{...}".into(),
+        other => other.to_string(),
+    };
+    text.chars().take(128).collect()
+}
+
+fn parse_duration(text: &str) -> Option<Duration> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at_checked(digits)?;
+    let number: u64 = number.parse().ok()?;
+    let seconds = |factor: u64| number.checked_mul(factor).map(Duration::from_secs);
+    match unit {
+        "ms" => Some(Duration::from_millis(number)),
+        "s" => seconds(1),
+        "m" => seconds(60),
+        "h" => seconds(3600),
+        "d" => seconds(86400),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn durations_have_a_unit() {
+        for (text, duration) in [
+            ("300ms", Some(Duration::from_millis(300))),
+            ("30s", Some(Duration::from_secs(30))),
+            ("5m", Some(Duration::from_secs(300))),
+            ("24h", Some(Duration::from_secs(86400))),
+            ("7d", Some(Duration::from_secs(604_800))),
+            ("0s", Some(Duration::ZERO)),
+            ("30", None),
+            ("-1s", None),
+            ("1.5s", None),
+            ("s", None),
+            ("99999999999999999999s", None),
+            ("18446744073709551615d", None),
+        ] {
+            assert_eq!(parse_duration(text), duration, "{text}");
+        }
+    }
+
+    #[test]
+    fn every_mistake_is_noted_with_its_path_and_no_secret_is_shown() {
+        let mut table = ConfigTable::new(
+            json!({"a": 1, "n": -1, "list": [], "inner": {"x": true, "y": 2}, "key": 7, "pass": "hunter22"}),
+            ".",
+        );
+        assert_eq!(table.text("a"), None);
+        assert_eq!(table.number("n"), None);
+        assert_eq!(table.texts("list"), None);
+        assert_eq!(table.secret("key"), None);
+        let mut inner = table.table("inner").unwrap();
+        assert_eq!(inner.text("x"), None);
+        table.absorb(inner.finish().unwrap_err());
+        let error = table.finish().unwrap_err();
+        let paths: Vec<&str> = error.problems().iter().map(|problem| &*problem.setting).collect();
+        assert_eq!(paths, ["a", "n", "list", "key", "inner.x", "inner.y", "pass"]);
+        assert!(!error.to_string().contains("hunter22"));
+    }
+}
