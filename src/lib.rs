@@ -32,6 +32,7 @@ pub use middleware::extract::{AuthRejection, RequiredScopes, Scoped};
 pub use middleware::metadata::{MetadataService, ProtectedResourceMetadata};
 pub use middleware::require::{Require, RequireScope, Required, RequiredFuture};
 pub use policy::expression::RequirementError;
+pub use policy::path::normalize_path;
 pub use policy::requirement::Requirement;
 pub use policy::routes::{RouteError, RouteRules};
 pub use remote::http_client::{HttpClient, HttpError, HttpFuture};

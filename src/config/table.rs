@@ -66,6 +66,26 @@ impl ConfigTable {
         self.members.contains_key(key)
     }
 
+    /// Takes a key out that must not be there, and says why not.
+    pub fn refuse(&mut self, key: &str, remedy: &str) {
+        if let Some(value) = self.members.remove(key) {
+            self.problem(key, if value.is_string() { "...".into() } else { shown(&value) }, remedy);
+        }
+    }
+
+    /// The same in each table of a list.
+    pub fn refuse_in_each(&mut self, list: &str, keys: &[&str], remedy: &str) {
+        let path = self.path_of(list);
+        let tables = self.members.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten().enumerate();
+        for (index, table) in tables {
+            for key in keys {
+                if table.as_object_mut().and_then(|members| members.remove(*key)).is_some() {
+                    self.problems.push(ConfigProblem::new(format!("{path}[{index}].{key}"), "...", remedy));
+                }
+            }
+        }
+    }
+
     fn take<T>(&mut self, key: &str, remedy: &str, read: impl FnOnce(&Value) -> Option<T>) -> Option<T> {
         let value = self.members.remove(key)?;
         let found = read(&value);

@@ -75,8 +75,13 @@ impl ProtectedResourceMetadata {
         MetadataService { metadata: self, body: PhantomData }
     }
 
+    /// The whole answer to a request for the document, for services that answer by themselves.
+    pub fn respond(&self, method: &Method) -> Response<Bytes> {
+        self.answer(method, &BytesBody)
+    }
+
     /// True for this very path and query; no other spelling of it is public.
-    pub(crate) fn is_at(&self, uri: &Uri) -> bool {
+    pub fn is_at(&self, uri: &Uri) -> bool {
         uri.path() == self.address.path && uri.query() == self.address.query.as_deref()
     }
 

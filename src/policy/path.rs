@@ -6,7 +6,14 @@
 /// Percent-encoded unreserved characters are decoded, other escapes get capital digits, dot segments are
 /// removed. Refused: an empty segment, an encoded slash, a backslash in either form, `;`, NUL, a broken escape,
 /// and anything that does not begin with a slash.
-pub(crate) fn normalize(path: &str) -> Option<String> {
+///
+/// # Example
+/// ```
+/// # use tower_bearer::normalize_path;
+/// assert_eq!(normalize_path("/a/./%62").as_deref(), Some("/a/b"));
+/// assert_eq!(normalize_path("/a%2Fb"), None);
+/// ```
+pub fn normalize_path(path: &str) -> Option<String> {
     let decoded = decode_unreserved(path)?;
     let mut segments: Vec<&str> = Vec::new();
     let inside = decoded.strip_prefix('/')?;
@@ -86,8 +93,8 @@ mod tests {
             ("/a/b/.", "/a/b/"),
             ("/a%3fb%c3%a4%3b", "/a%3Fb%C3%A4%3B"),
         ] {
-            assert_eq!(normalize(path).as_deref(), Some(normal), "{path}");
-            assert_eq!(normalize(normal).as_deref(), Some(normal), "{path}");
+            assert_eq!(normalize_path(path).as_deref(), Some(normal), "{path}");
+            assert_eq!(normalize_path(normal).as_deref(), Some(normal), "{path}");
         }
     }
 
@@ -97,7 +104,7 @@ mod tests {
             "", "a", "*", "//", "//a", "/a//b", "/a%2fb", "/a%2Fb", "/a\\b", "/a%5cb", "/a;b", "/a%00", "/a%", "/a%2",
             "/a%zz", "/\u{e4}", "/a/.//b",
         ] {
-            assert_eq!(normalize(path), None, "{path}");
+            assert_eq!(normalize_path(path), None, "{path}");
         }
     }
 }

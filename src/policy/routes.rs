@@ -5,7 +5,7 @@ use std::fmt;
 
 use http::Method;
 
-use super::path::normalize;
+use super::path::normalize_path;
 
 /// Values by method and path template, the most specific one found first.
 ///
@@ -106,6 +106,11 @@ impl<V: Clone> RouteRules<V> {
         place.insert(methods, value)
     }
 
+    /// The same rules with other values.
+    pub fn map<N>(&self, mut change: impl FnMut(&V) -> N) -> RouteRules<N> {
+        RouteRules { root: self.root.map(&mut change) }
+    }
+
     /// The value of the most specific rule for a path in normal form.
     pub fn find(&self, method: &Method, path: &str) -> Option<&V> {
         let inside = path.strip_prefix('/')?;
@@ -124,6 +129,15 @@ impl<V: Clone> Branch<V> {
     fn new() -> Self {
         let none = || ByMethod { named: Vec::new(), all: None };
         Branch { literals: BTreeMap::new(), parameter: None, rest: none(), here: none() }
+    }
+
+    fn map<N>(&self, change: &mut impl FnMut(&V) -> N) -> Branch<N> {
+        Branch {
+            literals: self.literals.iter().map(|(text, branch)| (text.clone(), branch.map(change))).collect(),
+            parameter: self.parameter.as_ref().map(|branch| Box::new(branch.map(change))),
+            rest: self.rest.map(change),
+            here: self.here.map(change),
+        }
     }
 
     /// `remaining` is what of the path is still to be matched. Each branch is visited once at most, so the
@@ -156,6 +170,13 @@ impl<V: Clone> ByMethod<V> {
         Ok(())
     }
 
+    fn map<N>(&self, change: &mut impl FnMut(&V) -> N) -> ByMethod<N> {
+        ByMethod {
+            named: self.named.iter().map(|(method, value)| (method.clone(), change(value))).collect(),
+            all: self.all.as_ref().map(change),
+        }
+    }
+
     fn find(&self, method: &Method) -> Option<&V> {
         let named = |wanted: &Method| self.named.iter().find(|(own, _)| own == wanted).map(|(_, value)| value);
         let as_get = || if method == Method::HEAD { named(&Method::GET) } else { None };
@@ -186,7 +207,7 @@ fn segment(text: &str) -> Result<Segment<'_>, RouteError> {
         Some(name) if is_name(name) => Ok(Segment::Parameter),
         Some(name) if name.strip_prefix('*').is_some_and(is_name) => Ok(Segment::Rest),
         None if !text.is_empty() && !text.contains(['{', '}']) => {
-            let normal = normalize(&format!("/{text}"));
+            let normal = normalize_path(&format!("/{text}"));
             match normal.as_deref().and_then(|normal| normal.strip_prefix('/')) {
                 Some(normal) if normal == text => Ok(Segment::Literal(text)),
                 normal => Err(RouteError::NotNormal(normal.map(Into::into))),

@@ -1,0 +1,93 @@
+//! A resource server without a line of code: the library behind one TOML file, in front of an upstream or
+//! answering itself.
+//!
+//! `cargo run --release --example gateway --all-features -- --config FILE [--listen ADDR]`
+//!
+//! Prints `listening on http://ADDR` once it accepts. Logs go to stderr (`RUST_LOG`). A bad file ends it with exit
+//! code 2 and one line for each mistake. SIGTERM ends it within two seconds, requests under way finished.
+//!
+//! Its floors, from the bottom: `settings` and `rules` (the file), `answer` and `upstream` (what is behind), `gate`
+//! (one request), `admin`, `listener` (sockets and shutdown), `main`.
+
+mod admin;
+mod answer;
+mod gate;
+mod listener;
+mod reply;
+mod rules;
+mod settings;
+mod telemetry;
+mod upstream;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use settings::Settings;
+
+/// The exit code for a bad command line or file.
+const BAD_CONFIGURATION: u8 = 2;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    telemetry::log_to_stderr();
+    let settings = match from_command_line() {
+        Ok(settings) => settings,
+        Err(lines) => {
+            lines.iter().for_each(|line| eprintln!("{line}"));
+            return ExitCode::from(BAD_CONFIGURATION);
+        }
+    };
+    match run(settings).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// `--config FILE [--listen ADDR]`, the file read and judged. One line for each mistake.
+fn from_command_line() -> Result<Settings, Vec<String>> {
+    let usage = || vec!["usage: gateway --config FILE [--listen ADDR]".to_owned()];
+    let (mut config, mut listen) = (None, None);
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        let value = arguments.next().ok_or_else(usage)?;
+        match argument.as_str() {
+            "--config" => config = Some(value),
+            "--listen" => listen = Some(value),
+            _ => return Err(usage()),
+        }
+    }
+    Settings::from_file(&config.ok_or_else(usage)?, listen.as_deref())
+}
+
+async fn run(settings: Settings) -> std::io::Result<()> {
+    let metrics = settings.metrics_path.as_ref().map(|_| telemetry::record_metrics());
+    let gate = Arc::new(gate::Gate::new(&settings, metrics));
+    let stop = listener::stop_signal()?;
+    let listening = listener::bind(&settings.listen).await?;
+    let admin = match &settings.admin_listen {
+        Some(address) => Some(listener::bind(address).await?),
+        None => None,
+    };
+    println!("listening on http://{}", listening.local_addr()?);
+    if let Some(admin) = &admin {
+        println!("admin on http://{}", admin.local_addr()?);
+    }
+    let warm = settings.server.clone();
+    tokio::spawn(async move { warm.warm_up().await });
+    let admin = admin.map(|socket| {
+        let server = settings.server.clone();
+        tokio::spawn(listener::serve(socket, stop.clone(), move |request| admin::answer(server.clone(), request)))
+    });
+    listener::serve(listening, stop, move |request| {
+        let gate = gate.clone();
+        async move { gate.answer(request).await }
+    })
+    .await;
+    if let Some(admin) = admin {
+        let _ = admin.await;
+    }
+    Ok(())
+}

@@ -1,0 +1,28 @@
+//! Logs to stderr, metrics for Prometheus.
+
+use std::io::stderr;
+
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tower_bearer::metric_names;
+use tracing_subscriber::EnvFilter;
+
+/// Buckets from a cache hit (a microsecond) to a wait for keys (two seconds).
+const SECONDS: [f64; 9] = [1e-6, 1e-5, 5e-5, 1e-4, 1e-3, 1e-2, 0.1, 1.0, 2.0];
+
+pub fn log_to_stderr() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr).with_ansi(false).init();
+}
+
+/// Starts recording; the handle renders the text that Prometheus scrapes.
+pub fn record_metrics() -> PrometheusHandle {
+    let builder = [metric_names::VERIFICATION_SECONDS, metric_names::AUTHORIZATION_SECONDS]
+        .into_iter()
+        .try_fold(PrometheusBuilder::new(), |builder, name| {
+            builder.set_buckets_for_metric(Matcher::Full(name.into()), &SECONDS)
+        });
+    let recorder = builder.expect("the buckets are not empty").build_recorder();
+    let handle = recorder.handle();
+    metrics::set_global_recorder(recorder).expect("the one recorder of this process");
+    handle
+}

@@ -1,0 +1,140 @@
+//! The service behind: a streaming reverse proxy.
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use http::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderName, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, Version};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use tower::Service;
+
+use crate::answer::describe;
+use crate::reply::{Body, problem};
+
+/// How long a connection to the upstream may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What stands behind the gate: the upstream, or the gateway's own answer.
+#[derive(Clone)]
+pub struct Behind {
+    proxy: Option<Arc<Proxy>>,
+}
+
+struct Proxy {
+    origin: Uri,
+    http1: Client<HttpConnector, Incoming>,
+    /// Cleartext HTTP/2 with prior knowledge, for gRPC.
+    http2: Client<HttpConnector, Incoming>,
+}
+
+/// Fields that speak of one connection only (RFC 9110 section 7.6.1).
+const HOP_BY_HOP: [HeaderName; 6] = [
+    CONNECTION,
+    TRANSFER_ENCODING,
+    UPGRADE,
+    TRAILER,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+];
+
+impl Behind {
+    pub fn new(upstream: Option<&Uri>) -> Self {
+        let proxy = upstream.map(|origin| {
+            let mut connector = HttpConnector::new();
+            connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
+            connector.set_nodelay(true);
+            let client = || Client::builder(TokioExecutor::new());
+            let http1 = client().build(connector.clone());
+            let http2 = client().http2_only(true).build(connector);
+            Arc::new(Proxy { origin: origin.clone(), http1, http2 })
+        });
+        Behind { proxy }
+    }
+}
+
+impl Service<Request<Incoming>> for Behind {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+        let Some(proxy) = self.proxy.clone() else {
+            return Box::pin(std::future::ready(Ok(describe(&request))));
+        };
+        Box::pin(async move { Ok(proxy.pass_on(request).await) })
+    }
+}
+
+impl Proxy {
+    async fn pass_on(&self, mut request: Request<Incoming>) -> Response<Body> {
+        let grpc =
+            request.headers().get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"));
+        keep_host(&mut request);
+        remove_hop_by_hop(request.headers_mut());
+        let target = request.uri().path_and_query().cloned();
+        *request.uri_mut() = self.target(target);
+        *request.version_mut() = if grpc { Version::HTTP_2 } else { Version::HTTP_11 };
+        let client = if grpc { &self.http2 } else { &self.http1 };
+        match client.request(request).await {
+            Ok(mut response) => {
+                remove_hop_by_hop(response.headers_mut());
+                response.map(|body| body.boxed_unsync())
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the upstream gave no answer");
+                let timeout = is_timeout(&error);
+                let status = if timeout { StatusCode::GATEWAY_TIMEOUT } else { StatusCode::BAD_GATEWAY };
+                problem(status, "The service behind the gateway gave no answer")
+            }
+        }
+    }
+
+    fn target(&self, path: Option<PathAndQuery>) -> Uri {
+        let mut parts = self.origin.clone().into_parts();
+        parts.path_and_query = path.or_else(|| Some(PathAndQuery::from_static("/")));
+        Uri::from_parts(parts).unwrap_or_else(|_| self.origin.clone())
+    }
+}
+
+/// The upstream sees the name by which it was called; over HTTP/2 that stands in the request's URI.
+fn keep_host(request: &mut Request<Incoming>) {
+    let authority = request.uri().authority().and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
+    if let (Some(authority), false) = (authority, request.headers().contains_key(HOST)) {
+        request.headers_mut().insert(HOST, authority);
+    }
+}
+
+fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    let named: Vec<HeaderName> = headers
+        .get_all(CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| name.trim().parse().ok())
+        .collect();
+    let trailers = headers.get(TE).is_some_and(|value| value == "trailers");
+    for name in HOP_BY_HOP.iter().chain(&named).chain([&TE]) {
+        headers.remove(name);
+    }
+    if trailers {
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+    }
+}
+
+fn is_timeout(error: &(dyn Error + 'static)) -> bool {
+    let io = error.downcast_ref::<std::io::Error>();
+    io.is_some_and(|error| error.kind() == std::io::ErrorKind::TimedOut) || error.source().is_some_and(is_timeout)
+}
