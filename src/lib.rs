@@ -2,6 +2,24 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
+// For the library only: tests, examples and benches may unwrap and index.
+#![cfg_attr(
+    not(test),
+    warn(
+        unreachable_pub,
+        missing_debug_implementations,
+        clippy::await_holding_lock,
+        clippy::dbg_macro,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::string_slice,
+        clippy::todo,
+        clippy::too_many_lines,
+        clippy::unimplemented,
+        clippy::unwrap_used,
+    )
+)]
 
 mod clock;
 mod error;
