@@ -71,8 +71,9 @@ impl ScopeRule {
     }
 
     fn is_met(&self, claims: &Claims) -> bool {
-        let held = |scope: &Box<str>| claims.scope().contains(scope);
-        if self.any { self.scopes.iter().any(held) } else { self.scopes.iter().all(held) }
+        let mut scopes = self.scopes.iter().map(AsRef::as_ref);
+        let held = |scope: &str| claims.scope().contains(scope);
+        if self.any { scopes.any(held) } else { scopes.all(held) }
     }
 
     /// Judges what the layer left in the extensions, and writes the audit event.

@@ -206,10 +206,10 @@ impl ResourceServerBuilder {
             problems.push(ConfigProblem::new("issuer", name, "stands twice; put both settings into one `Issuer`"));
         }
         self.audience_problems(&mut problems);
-        if let Some(resource) = &self.resource {
-            if let Err(bad) = url::check(resource, self.allow_http) {
-                problems.push(ConfigProblem::new("resource", resource, bad.remedy()));
-            }
+        if let Some(resource) = &self.resource
+            && let Err(bad) = url::check(resource, self.allow_http)
+        {
+            problems.push(ConfigProblem::new("resource", resource, bad.remedy()));
         }
         if let Some(realm) = self.realm.as_ref().filter(|realm| !realm.bytes().all(|byte| matches!(byte, b' '..=b'~')))
         {

@@ -159,10 +159,10 @@ impl Issuer {
         if let Err(bad) = url::check_issuer(&self.identifier, allow_http) {
             problems.push(ConfigProblem::new("issuer", &self.identifier, bad.remedy()));
         }
-        if let Keys::Uri(uri) = &self.keys {
-            if let Err(bad) = url::check(uri, allow_http) {
-                problems.push(ConfigProblem::new("jwks_uri", uri, bad.remedy()));
-            }
+        if let Keys::Uri(uri) = &self.keys
+            && let Err(bad) = url::check(uri, allow_http)
+        {
+            problems.push(ConfigProblem::new("jwks_uri", uri, bad.remedy()));
         }
         self.key_problems(&mut problems);
         for (setting, path) in [("scope_claim", &self.scope_claim), ("roles_claim", &self.roles_claim)] {

@@ -31,6 +31,7 @@ pub(crate) enum Reason {
     CertificateBound,
     ClaimInvalid,
     ClaimMissing,
+    #[cfg_attr(not(feature = "axum"), expect(dead_code, reason = "only the extractors ask for a type of claims"))]
     ClaimsMismatch,
     ClockNotSet,
     ConfirmationUnknown,

@@ -10,7 +10,7 @@ use super::base64url;
 
 /// A key that can verify, parsed once.
 pub(crate) enum VerifyingKey {
-    Rsa { n: Vec<u8>, e: Vec<u8>, prepared: [OnceLock<Option<ParsedPublicKey>>; 6] },
+    Rsa { n: Vec<u8>, e: Vec<u8>, prepared: Box<[OnceLock<Option<ParsedPublicKey>>; 6]> },
     Ec { curve: Curve, point: Vec<u8>, prepared: ParsedPublicKey },
     Ed25519 { x: Vec<u8>, prepared: ParsedPublicKey },
     Secret { bytes: Vec<u8> },

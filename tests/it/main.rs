@@ -3,18 +3,7 @@
 //! Names are sentences that begin with the conformance id they prove: `c6750_2_1_a_...`, `s1_01_...`, `r26_...`.
 
 mod conformance;
+mod examples;
 mod floors;
 mod sources;
 mod support;
-
-mod smoke {
-    use crate::support::Fixture;
-    #[tokio::test]
-    async fn a_good_token_passes_and_an_altered_one_does_not() {
-        let fixture = Fixture::new();
-        let token = fixture.token().subject("alice").sign();
-        fixture.bearer(&token).await.assert_ok();
-        fixture.bearer(&format!("{token}A")).await.assert_it();
-        fixture.bearer(&fixture.token().expired().sign()).await.assert_it();
-    }
-}
