@@ -2,6 +2,8 @@
 //!
 //! Names are sentences that begin with the conformance id they prove: `c6750_2_1_a_...`, `s1_01_...`, `r26_...`.
 
+mod discovery;
+mod faulty_client;
 mod support;
 
 mod smoke {
