@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::clock::{Clock, Now};
+use crate::remote::jwks::KeyView;
 use crate::remote::refresh::Why;
 use crate::server::builder::ResourceServerBuilder;
 use crate::server::issuer::Issuer;
@@ -92,11 +93,16 @@ impl ResourceServer {
     /// service says that it is ready; nothing depends on it.
     ///
     /// # Errors
-    /// The first issuer whose keys could not be had. The others were fetched all the same.
+    /// The first issuer without usable keys. The others were fetched all the same.
     pub async fn warm_up(&self) -> Result<(), AuthError> {
+        let remotes = || self.inner.verifier.remotes();
+        // All are begun before the first is waited for: a silent issuer does not delay the others.
+        remotes().for_each(|remote| remote.begin(Why::Missing));
         let mut outcome = Ok(());
-        for remote in self.inner.verifier.remotes() {
-            outcome = outcome.and(remote.refresh(Why::Missing).await.map(drop));
+        for remote in remotes() {
+            let refreshed = remote.refresh(Why::Missing).await;
+            let usable = matches!(remote.view(Now::read(&*self.inner.clock)), KeyView::Fresh(_));
+            outcome = outcome.and(if usable { Ok(()) } else { refreshed });
         }
         outcome
     }
@@ -177,14 +183,15 @@ impl Inner {
         why: Why,
     ) -> Result<Claims, AuthError> {
         let remote = self.verifier.remote(&issuer).ok_or(Reason::KeysUnavailable)?;
-        if !remote.refresh(why).await? {
-            return Err(Reason::KeyUnknown.into());
-        }
+        let refreshed = remote.refresh(why).await;
+        // Judged again even if nothing could be fetched now: between the first look and this one another
+        // request may have fetched what was missing.
+        let round = if refreshed.is_ok() { Round::AfterWaiting } else { Round::First };
         let now = Now::read(&*self.clock);
-        match self.verifier.verify(token.expose(), now, Round::AfterWaiting) {
+        match self.verifier.verify(token.expose(), now, round) {
             Ok(set) => self.admit(token.expose(), digest, set, now),
             Err(Stuck::Refused(error)) => Err(error),
-            Err(Stuck::Waits { .. }) => Err(Reason::KeysUnavailable.into()),
+            Err(Stuck::Waits { .. }) => Err(refreshed.err().unwrap_or_else(|| Reason::KeysUnavailable.into())),
         }
     }
 }
