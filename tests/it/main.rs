@@ -2,6 +2,8 @@
 //!
 //! Names are sentences that begin with the conformance id they prove: `c6750_2_1_a_...`, `s1_01_...`, `r26_...`.
 
+mod bearer;
+mod challenge;
 mod support;
 
 mod smoke {
