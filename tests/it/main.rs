@@ -3,7 +3,11 @@
 //! Names are sentences that begin with the conformance id they prove: `c6750_2_1_a_...`, `s1_01_...`, `r26_...`.
 
 mod bearer;
+mod bound_tokens;
 mod challenge;
+mod cors;
+mod http_auth;
+mod metadata;
 mod support;
 
 mod smoke {
