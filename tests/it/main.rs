@@ -6,8 +6,11 @@ mod bearer;
 mod bound_tokens;
 mod challenge;
 mod cors;
+#[cfg(feature = "axum")]
+mod extract;
 mod http_auth;
 mod metadata;
+mod scope;
 mod support;
 
 mod smoke {
