@@ -37,7 +37,7 @@ async fn c6750_2_1_b_the_scheme_is_compared_without_case() {
 }
 
 #[tokio::test]
-async fn c6750_2_1_c_spaces_and_nothing_else_stand_after_the_scheme() {
+async fn c6750_2_1_c_s10_02_spaces_and_nothing_else_stand_after_the_scheme() {
     let fixture = Fixture::new();
     let token = fixture.token().sign();
     authorization(&fixture, &[format!("Bearer {token}")]).await.assert_ok();
@@ -87,7 +87,7 @@ async fn c6750_2_1_g_the_scheme_is_a_whole_token_and_not_a_prefix() {
 }
 
 #[tokio::test]
-async fn c6750_2_b_authorization_is_not_a_list() {
+async fn c6750_2_b_s10_01_authorization_is_not_a_list() {
     let fixture = Fixture::new();
     let good = format!("Bearer {}", fixture.token().sign());
     authorization(&fixture, &[&good]).await.assert_ok();
@@ -148,7 +148,7 @@ proptest! {
 }
 
 #[tokio::test]
-async fn c6750_3_e_nothing_of_a_hostile_token_reaches_the_challenge() {
+async fn c6750_3_e_s10_19_nothing_of_a_hostile_token_reaches_the_challenge() {
     let fixture = Fixture::new();
     let hostile = "bad \"aud\" \u{2013} \u{e9}\r\nX: y";
     let expected = fixture.bearer(&fixture.token().expired().sign()).await;

@@ -227,7 +227,7 @@ async fn c6750_3_a_part_c_row_14_an_outage_carries_retry_after_and_no_challenge(
 type Wire = Response<Incoming>;
 
 /// A hyper server on loopback that speaks both versions; ends with the runtime of the test.
-async fn serve(server: &ResourceServer) -> TcpStream {
+pub async fn serve(server: &ResourceServer) -> TcpStream {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (auth, scope) = needs_files_write(server);

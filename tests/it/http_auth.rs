@@ -134,7 +134,7 @@ async fn c9110_9_3_2_a_refused_head_has_the_headers_of_get_and_no_body() {
 }
 
 #[tokio::test]
-async fn c9111_3_5_a_refusals_must_not_be_stored() {
+async fn c9111_3_5_a_s10_20_refusals_must_not_be_stored() {
     let fixture = Fixture::new();
     let token = fixture.token().scope("a").sign();
     let send = |scope: &'static str, value: String| {

@@ -5,6 +5,7 @@
 mod bearer;
 mod bound_tokens;
 mod challenge;
+mod composition;
 mod cors;
 #[cfg(feature = "axum")]
 mod extract;
@@ -12,6 +13,7 @@ mod http_auth;
 mod metadata;
 mod scope;
 mod support;
+mod tower_contract;
 
 mod smoke {
     use crate::support::Fixture;
