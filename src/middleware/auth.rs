@@ -124,6 +124,7 @@ impl<R> AuthLayer<R> {
         // What stands there came from outside this layer and is not believed.
         let earlier = request.extensions_mut().remove::<Claims>();
         request.extensions_mut().remove::<Unauthenticated>();
+        mark_sensitive(request);
         if let Some(metadata) = self.shared.metadata.as_ref().filter(|metadata| metadata.is_at(request.uri())) {
             if self.body.carries() {
                 return Step::Answer(metadata.answer(request.method(), &self.body));
@@ -133,7 +134,6 @@ impl<R> AuthLayer<R> {
         if is_preflight(request.method(), request.headers()) {
             return self.pass_without(request, Because::Preflight);
         }
-        mark_sensitive(request);
         let head = request.method() == Method::HEAD;
         let credentials = match ResourceRequest::read(request.headers()) {
             Ok(credentials) => credentials,
@@ -161,16 +161,21 @@ impl<R> AuthLayer<R> {
     }
 
     fn pass_without<Q, B>(&self, request: &mut Request<Q>, because: Because) -> Step<B> {
+        self.strip_from(request);
         let resource = self.shared.server.resource().clone();
         request.extensions_mut().insert(Unauthenticated { resource, because });
         Step::Pass
     }
 
     fn admit<Q>(&self, request: &mut Request<Q>, claims: Claims) {
+        self.strip_from(request);
+        request.extensions_mut().insert(claims);
+    }
+
+    fn strip_from<Q>(&self, request: &mut Request<Q>) {
         if self.strip {
             request.headers_mut().remove(AUTHORIZATION);
         }
-        request.extensions_mut().insert(claims);
     }
 }
 

@@ -108,10 +108,13 @@ impl ResourceServer {
     }
 
     /// True if this server made these claims from this very token, so that a nested layer need not again.
+    /// They may have been kept since an earlier request, so what time can change is judged all the same.
     pub(crate) fn has_verified(&self, claims: &Claims, request: ResourceRequest<'_>) -> bool {
         let set = claims.set();
         Arc::ptr_eq(&set.resource, &self.inner.resource)
             && request.token().is_some_and(|token| self.inner.cache.digest(token) == set.digest)
+            && !is_withdrawn(set)
+            && self.inner.still_holds(set, Now::read(&*self.inner.clock).wall).is_ok()
     }
 
     /// Judges what can be judged now; only what must be fetched is left to a future.
@@ -152,19 +155,19 @@ impl Inner {
 
     /// An entry whose key has left its set is no entry: the token is verified anew, by the keys of now.
     fn cached(&self, digest: u128, now: Now) -> Option<Entry> {
-        self.cache.get(digest, now).filter(|entry| {
-            let withdrawn = entry.claims.set().withdrawn.as_ref();
-            withdrawn.is_none_or(|withdrawn| !withdrawn.load(Ordering::Acquire))
-        })
+        self.cache.get(digest, now).filter(|entry| !is_withdrawn(entry.claims.set()))
     }
 
     /// A hit proves the signature only; whatever time can change is judged again.
     fn judge_again(&self, entry: &Entry, now: Now) -> Result<Claims, AuthError> {
-        let set = entry.claims.set();
-        let times = Times { expires_at: set.expires_at, not_before: set.not_before, issued_at: None };
-        times.check(entry.wall(now), self.leeway)?;
-        check_binding(set)?;
+        self.still_holds(entry.claims.set(), entry.wall(now))?;
         Ok(entry.claims.clone())
+    }
+
+    fn still_holds(&self, set: &ClaimSet, wall: u64) -> Result<(), Reason> {
+        let times = Times { expires_at: set.expires_at, not_before: set.not_before, issued_at: None };
+        times.check(wall, self.leeway)?;
+        check_binding(set)
     }
 
     fn admit(&self, token: &str, digest: u128, mut set: ClaimSet, now: Now) -> Result<Claims, AuthError> {
@@ -194,6 +197,11 @@ impl Inner {
             Err(Stuck::Waits { .. }) => Err(refreshed.err().unwrap_or_else(|| Reason::KeysUnavailable.into())),
         }
     }
+}
+
+/// True once the key that signed has left its key set.
+fn is_withdrawn(set: &ClaimSet) -> bool {
+    set.withdrawn.as_ref().is_some_and(|withdrawn| withdrawn.load(Ordering::Acquire))
 }
 
 /// The token decides how it must be presented: a binding that cannot be checked is a refusal, or a

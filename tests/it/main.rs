@@ -2,10 +2,20 @@
 //!
 //! Names are sentences that begin with the conformance id they prove: `c6750_2_1_a_...`, `s1_01_...`, `r26_...`.
 
+mod bearer;
+mod bound_tokens;
+mod challenge;
+mod composition;
 mod conformance;
+mod cors;
 mod discovery;
 mod examples;
+mod extract;
 mod faulty_client;
 mod floors;
+mod http_auth;
+mod metadata;
+mod scope;
 mod sources;
 mod support;
+mod tower_contract;
