@@ -3,6 +3,7 @@
 //! Names are sentences that begin with the conformance id they prove: `c6750_2_1_a_...`, `s1_01_...`, `r26_...`.
 
 mod support;
+mod vectors;
 
 mod smoke {
     use crate::support::Fixture;
