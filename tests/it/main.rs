@@ -3,8 +3,10 @@
 //! Names are sentences that begin with the conformance id they prove: `c6750_2_1_a_...`, `s1_01_...`, `r26_...`.
 
 mod access_token_profile;
+mod bcp;
 mod jws;
 mod jwt_claims;
+mod keys;
 mod support;
 mod vectors;
 mod verdicts;
