@@ -6,7 +6,7 @@ use aws_lc_rs::signature::{self as lc, ParsedPublicKey, RsaParameters, RsaPublic
 use aws_lc_rs::{digest, hmac, rand};
 
 use super::algorithm::{Algorithm, Curve, KeyKind};
-use super::base64url;
+use super::{base64url, roca};
 
 /// A key that can verify, parsed once.
 pub(crate) enum VerifyingKey {
@@ -33,7 +33,7 @@ impl VerifyingKey {
         if !(2048..=8192).contains(&bits(n)) {
             return Err(BadKey::RsaSize);
         }
-        if n.last().is_none_or(|byte| byte % 2 == 0) {
+        if n.last().is_none_or(|byte| byte % 2 == 0) || roca::is_suspect(n) {
             return Err(BadKey::RsaModulus);
         }
         // An odd exponent of 4 bytes at most lies below 2^32; 1 would be no signature at all.

@@ -2,6 +2,8 @@
 //!
 //! Names are sentences that begin with the conformance id they prove: `c6750_2_1_a_...`, `s1_01_...`, `r26_...`.
 
+mod access_token_profile;
+mod bcp;
 mod bearer;
 mod bound_tokens;
 mod challenge;
@@ -14,8 +16,13 @@ mod extract;
 mod faulty_client;
 mod floors;
 mod http_auth;
+mod jws;
+mod jwt_claims;
+mod keys;
 mod metadata;
 mod scope;
 mod sources;
 mod support;
 mod tower_contract;
+mod vectors;
+mod verdicts;
