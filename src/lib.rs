@@ -141,7 +141,8 @@ pub mod testing;
 
 pub use clock::{Clock, SystemClock};
 pub use error::{ConfigError, ConfigProblem};
-pub use middleware::auth::{Auth, AuthLayer, ResponseFuture};
+pub use middleware::auth::{Auth, AuthLayer};
+pub use middleware::auth_future::ResponseFuture;
 pub use middleware::body::{BytesBody, EmptyBody, MapBody, RefusalBody};
 pub use middleware::cors::{CORS_EXPOSED_HEADERS, CORS_REQUEST_HEADERS};
 #[cfg(feature = "axum")]
