@@ -1,7 +1,126 @@
-//! tower-bearer
+//! `tower-bearer` makes any tower-based service an OAuth 2.0 **resource server**: it finds the access token
+//! of a request, verifies it (RFC 6750, RFC 9068, RFC 8725), puts the claims into the request's extensions,
+//! and answers everything else itself, with the status and the challenge that the RFCs ask for. The
+//! authorization server is somebody else's; this crate issues no tokens and logs nobody in.
+//!
+//! # Quick start
+//!
+//! Three lines, one idea each: *which resource am I* (audience), *whom do I trust* (issuer), *where does it
+//! apply* (layer). Everything else has a safe default, with its reason in the doc of its setter.
+//!
+//! ```
+//! use axum::{Router, body::Body, http::{Request, StatusCode}, routing::{get, post}};
+//! use tower::ServiceExt;
+//! use tower_bearer::{AuthLayer, Claims, RequireScope, ResourceServer, testing::TestIssuer};
+//!
+//! async fn me(claims: Claims) -> String {
+//!     format!("hello {}", claims.subject().unwrap_or("client"))
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // In production: the URL of your authorization server.
+//! let issuer = TestIssuer::start().await;
+//! let server = ResourceServer::builder("https://api.example.com", issuer.url()).build()?;
+//! let app: Router = Router::new()
+//!     .route("/me", get(me))
+//!     .route("/orders", post(|| async { "ordered" }).layer(RequireScope::all(["orders:write"])))
+//!     .layer(AuthLayer::new(server));
+//!
+//! let token = issuer.token().subject("alice").sign();
+//! let good = Request::get("/me").header("authorization", format!("Bearer {token}")).body(Body::empty())?;
+//! assert_eq!(app.clone().oneshot(good).await?.status(), StatusCode::OK);
+//!
+//! let bare = Request::get("/me").body(Body::empty())?;
+//! let refusal = app.oneshot(bare).await?;
+//! assert_eq!(refusal.status(), StatusCode::UNAUTHORIZED);
+//! assert_eq!(
+//!     refusal.headers()["www-authenticate"],
+//!     "Bearer resource_metadata=\"https://api.example.com/.well-known/oauth-protected-resource\"",
+//! );
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # The main types
+//!
+//! | You want to | Type |
+//! |---|---|
+//! | say which resource this is and whom it trusts | [`ResourceServer::builder`], [`ResourceServerBuilder`] |
+//! | describe an issuer: keys, algorithms, `typ`, claims | [`Issuer`], [`Algorithm`], [`Typ`], [`Jwks`] |
+//! | let only verified requests through | [`AuthLayer`]; anonymous ones, too: [`AuthLayer::optional`] |
+//! | ask for scopes on a route | [`RequireScope::all`], [`RequireScope::any`]; as a type: [`Scoped`] |
+//! | read who calls | [`Claims`], with your own type for further members: `Claims<T>` |
+//! | publish the metadata document of a nested resource | [`ProtectedResourceMetadata`] |
+//! | choose the body of refusals | [`ResourceServerBuilder::refusal_body`], [`AuthLayer::map_body`], [`AuthLayer::empty_body`] |
+//! | know why a request was refused | [`AuthError`] in the response's extensions; audit events on [`AUDIT_TARGET`] |
+//! | verify without a layer | [`ResourceServer::authenticate`], [`ResourceRequest`] |
+//! | test a protected service | [`testing`] |
+//!
+//! # What holds
+//!
+//! - **A key removed by the issuer stops working within 335 s**, cached tokens included: keys are fetched
+//!   anew every 300 s (up to 10 % more or less, so that a fleet spreads out) and a fetch takes 5 s at most.
+//!   [`Issuer::jwks_refresh`] shortens it.
+//! - **A cached token is judged again on each hit**: times, binding, and whether its key is still published.
+//!   The cache holds 32 MiB, entries live 5 minutes at most, and no token's text is kept.
+//! - **An issuer that is down does not stop the service.** The last good keys serve for 24 h; where there never
+//!   were any, requests get 503 with `Retry-After`, never 401 and never a pass.
+//! - **Strangers cause little work.** A token with an unknown `kid` causes one fetch per 30 s and issuer at most. A
+//!   request waits 2 s at most for keys. No address that stands in a token is ever fetched.
+//! - **Bounds**: tokens 16 KiB, headers 4 KiB, JSON depth 16, 256 audiences, 256 scope-tokens, key documents
+//!   512 KiB with 256 keys.
+//! - **Misuse fails closed.** A required scope or an extractor without an [`AuthLayer`] above it is 500 and an
+//!   audit event that says what to add.
+//!
+//! # What it does not do
+//!
+//! - It verifies JWT access tokens only. Opaque tokens are refused: introspection (RFC 7662) is not built yet.
+//! - A token that is bound to a key or a certificate (`cnf`) is refused, because neither DPoP (RFC 9449) nor
+//!   certificate binding (RFC 8705) can be checked yet.
+//! - There is no revocation list yet: a token that is good stays good until it expires or its key is removed.
+//! - Tokens are read from the `Authorization` field only, never from a query, a form or a cookie.
+//! - It does not decrypt tokens (JWE), and it does not cut a long answer when the token ends.
+//!
+//! # Features
+//!
+//! | Feature | Default | What it adds |
+//! |---|---|---|
+//! | `reqwest` | yes | the default [`HttpClient`] (rustls); without it give one to [`ResourceServerBuilder::http_client`] |
+//! | `axum` | yes | the extractors: `Claims`, `Option<Claims>`, `Claims<T>`, [`Scoped`] |
+//! | `testing` | no | [`testing`]: an authorization server on loopback, tokens of any shape, claims without cryptography |
+//!
+//! Features add API. None changes what a token needs to pass.
+//!
+//! # Where to read on
+//!
+//! - `cargo run --example quickstart` shows the whole on loopback, with commands to paste.
+//! - [`AuthLayer`], then [`Issuer`]: each setter says its default and the reason.
+//! - [`testing`]: three ways to test a protected service.
+//! - [`_documentation::design`]: why it is built as it is. [`_documentation::security`]: what can go wrong, where
+//!   it is met, what an operator should watch.
+//! - [`danger`]: what a reviewer should search for.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
+// For the library only: tests, examples and benches may unwrap and index.
+#![cfg_attr(
+    not(test),
+    warn(
+        unreachable_pub,
+        missing_debug_implementations,
+        clippy::await_holding_lock,
+        clippy::dbg_macro,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::string_slice,
+        clippy::todo,
+        clippy::too_many_lines,
+        clippy::unimplemented,
+        clippy::unwrap_used,
+    )
+)]
 
 mod clock;
 #[cfg(feature = "config")]
@@ -16,6 +135,9 @@ mod telemetry;
 mod token;
 mod verify;
 
+#[cfg(any(doc, doctest))]
+#[path = "docs/mod.rs"]
+pub mod _documentation;
 pub mod danger;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -24,7 +146,8 @@ pub use clock::{Clock, SystemClock};
 #[cfg(feature = "config")]
 pub use config::{auth::AuthConfig, table::ConfigTable};
 pub use error::{ConfigError, ConfigProblem};
-pub use middleware::auth::{Auth, AuthLayer, ResponseFuture};
+pub use middleware::auth::{Auth, AuthLayer};
+pub use middleware::auth_future::ResponseFuture;
 pub use middleware::body::{BytesBody, EmptyBody, MapBody, RefusalBody};
 pub use middleware::cors::{CORS_EXPOSED_HEADERS, CORS_REQUEST_HEADERS};
 #[cfg(feature = "axum")]

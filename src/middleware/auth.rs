@@ -4,14 +4,14 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use http::header::AUTHORIZATION;
 use http::{Method, Request, Response};
-use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
+use super::auth_future::{ResponseFuture, State};
 use super::body::{BytesBody, EmptyBody, MapBody, RefusalBody};
 use super::challenge::refuse;
 use super::cors::is_preflight;
@@ -109,7 +109,7 @@ impl<R> AuthLayer<R> {
         AuthLayer { shared: self.shared, optional: self.optional, strip: self.strip, body }
     }
 
-    fn refuse<B>(&self, error: AuthError, head: bool) -> Response<B>
+    pub(super) fn refuse<B>(&self, error: AuthError, head: bool) -> Response<B>
     where
         R: RefusalBody<B>,
     {
@@ -124,6 +124,7 @@ impl<R> AuthLayer<R> {
         // What stands there came from outside this layer and is not believed.
         let earlier = request.extensions_mut().remove::<Claims>();
         request.extensions_mut().remove::<Unauthenticated>();
+        mark_sensitive(request);
         if let Some(metadata) = self.shared.metadata.as_ref().filter(|metadata| metadata.is_at(request.uri())) {
             if self.body.carries() {
                 return Step::Answer(metadata.answer(request.method(), &self.body));
@@ -133,7 +134,6 @@ impl<R> AuthLayer<R> {
         if is_preflight(request.method(), request.headers()) {
             return self.pass_without(request, Because::Preflight);
         }
-        mark_sensitive(request);
         let head = request.method() == Method::HEAD;
         let credentials = match ResourceRequest::read(request.headers()) {
             Ok(credentials) => credentials,
@@ -161,20 +161,25 @@ impl<R> AuthLayer<R> {
     }
 
     fn pass_without<Q, B>(&self, request: &mut Request<Q>, because: Because) -> Step<B> {
+        self.strip_from(request);
         let resource = self.shared.server.resource().clone();
         request.extensions_mut().insert(Unauthenticated { resource, because });
         Step::Pass
     }
 
-    fn admit<Q>(&self, request: &mut Request<Q>, claims: Claims) {
+    pub(super) fn admit<Q>(&self, request: &mut Request<Q>, claims: Claims) {
+        self.strip_from(request);
+        request.extensions_mut().insert(claims);
+    }
+
+    fn strip_from<Q>(&self, request: &mut Request<Q>) {
         if self.strip {
             request.headers_mut().remove(AUTHORIZATION);
         }
-        request.extensions_mut().insert(claims);
     }
 }
 
-type Later = Pin<Box<dyn Future<Output = Result<Claims, AuthError>> + Send>>;
+pub(super) type Later = Pin<Box<dyn Future<Output = Result<Claims, AuthError>> + Send>>;
 
 enum Step<B> {
     Pass,
@@ -238,67 +243,5 @@ where
             }
         };
         ResponseFuture { state }
-    }
-}
-
-pin_project! {
-    /// The future of [`Auth`]. Dropping it cancels the inner call; a fetch of keys that others may wait
-    /// for goes on.
-    pub struct ResponseFuture<F, S, Q, B, R = BytesBody> {
-        #[pin]
-        state: State<F, S, Q, B, R>,
-    }
-}
-
-pin_project! {
-    #[project = StateProject]
-    enum State<F, S, Q, B, R> {
-        Inner { #[pin] future: F },
-        Refused { response: Option<Response<B>> },
-        Verify { verify: Later, slot: Option<(S, Request<Q>, AuthLayer<R>)> },
-    }
-}
-
-impl<F, S, Q, B, R, E> Future for ResponseFuture<F, S, Q, B, R>
-where
-    F: Future<Output = Result<Response<B>, E>>,
-    S: Service<Request<Q>, Response = Response<B>, Error = E, Future = F>,
-    R: RefusalBody<B>,
-{
-    type Output = Result<Response<B>, E>;
-
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut state = self.project().state;
-        loop {
-            let next = match state.as_mut().project() {
-                StateProject::Inner { future } => return future.poll(context),
-                StateProject::Refused { response } => match response.take() {
-                    Some(response) => return Poll::Ready(Ok(response)),
-                    // Polled after completion: nothing is left to give.
-                    None => return Poll::Pending,
-                },
-                StateProject::Verify { verify, slot } => {
-                    let result = ready!(verify.as_mut().poll(context));
-                    let Some((mut inner, mut request, layer)) = slot.take() else { return Poll::Pending };
-                    match result {
-                        Ok(claims) => {
-                            layer.admit(&mut request, claims);
-                            State::Inner { future: inner.call(request) }
-                        }
-                        Err(error) => {
-                            let head = request.method() == Method::HEAD;
-                            State::Refused { response: Some(layer.refuse(error, head)) }
-                        }
-                    }
-                }
-            };
-            state.set(next);
-        }
-    }
-}
-
-impl<F, S, Q, B, R> fmt::Debug for ResponseFuture<F, S, Q, B, R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ResponseFuture")
     }
 }

@@ -140,13 +140,12 @@ fn content(error: &AuthError, resource: Option<&Resource>) -> (HeaderValue, Byte
 
 /// RFC 9457 with the members of RFC 6749 section 5.2 beside it.
 fn problem(refusal: &Refusal<'_>) -> Bytes {
-    let mut document = serde_json::json!({
-        "title": refusal.status.canonical_reason(),
-        "status": refusal.status.as_u16(),
-    });
+    let mut document = serde_json::Map::new();
+    document.insert("title".into(), refusal.status.canonical_reason().into());
+    document.insert("status".into(), refusal.status.as_u16().into());
     if let (Some(error), Some(description)) = (refusal.error, refusal.description) {
-        document["error"] = error.into();
-        document["error_description"] = description.into();
+        document.insert("error".into(), error.into());
+        document.insert("error_description".into(), description.into());
     }
-    document.to_string().into()
+    serde_json::Value::Object(document).to_string().into()
 }

@@ -71,6 +71,8 @@ impl ProtectedResourceMetadata {
     }
 
     /// A service that answers the document: 200 for GET and HEAD, 204 for a CORS preflight, 405 else.
+    ///
+    /// With axum, name the body: `.route_service(path, metadata.service::<axum::body::Body>())`.
     pub fn service<B>(self) -> MetadataService<B> {
         MetadataService { metadata: self, body: PhantomData }
     }

@@ -1,6 +1,7 @@
 //! Floor 4: tower and axum. The only floor that knows status codes and response headers.
 
 pub(crate) mod auth;
+pub(crate) mod auth_future;
 pub(crate) mod body;
 pub(crate) mod challenge;
 pub(crate) mod cors;

@@ -86,7 +86,9 @@ fn read(response: &Response<bytes::Bytes>, issuer: &str, allow_http: bool) -> Re
     if !media_type.eq_ignore_ascii_case("application/json") {
         return Err(DiscoveryError::NotJson);
     }
-    let document = json::parse(response.body()).map_err(|_| DiscoveryError::NotJson)?;
+    // A byte order mark is forgiven as in key sets: some servers write one, and it changes no member.
+    let text = response.body().strip_prefix(b"\xef\xbb\xbf").unwrap_or(response.body());
+    let document = json::parse(text).map_err(|_| DiscoveryError::NotJson)?;
     let object = document.as_object().ok_or(DiscoveryError::NotJson)?;
     let text = |name| object.get(name).and_then(Json::as_str);
     let found = text("issuer").unwrap_or_default();

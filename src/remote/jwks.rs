@@ -86,8 +86,11 @@ struct State {
     found: Option<(Uri, Duration)>,
     /// Thumbprints of keys that were published with their private part: never used again.
     exposed: HashSet<Box<str>>,
+    /// When the last attempt that ended was begun.
+    tried: Option<Now>,
     attempt: Option<AbortHandle>,
     background: Option<AbortHandle>,
+    closed: bool,
 }
 
 impl RemoteJwks {
@@ -113,28 +116,35 @@ impl RemoteJwks {
             return KeyView::Missing;
         }
         // The regular refresh has begun by 88 % of the interval; later the set needs one attempt first.
-        if age > timing.refresh.mul_f64(1.1) && !self.shared.tried_since(&snapshot, now) {
+        if age > timing.refresh.mul_f64(1.1) && !self.shared.tried_since(&snapshot) {
             return KeyView::OverAge(snapshot);
         }
         KeyView::Fresh(snapshot)
+    }
+
+    /// Begins a fetch, unless it is too early for one, and does not wait for it.
+    pub(crate) fn begin(&self, why: Why) {
+        self.shared.start(why);
     }
 
     /// Begins or joins a fetch and waits for its end, two seconds at most. The fetch itself runs in a
     /// task of its own: a caller that goes away cancels nothing.
     ///
     /// # Errors
-    /// Nothing fresh can be had: 503, never a judgement of the token. `Ok(false)` means that the cool-down
-    /// forbids another look, so that what the set does not hold is unknown.
-    pub(crate) async fn refresh(&self, why: Why) -> Result<bool, AuthError> {
+    /// Nothing fresh can be had: 503, never a judgement of the token. `Ok` means that the set at hand is
+    /// the newest there is for now, so that what it does not hold is unknown.
+    pub(crate) async fn refresh(&self, why: Why) -> Result<(), AuthError> {
         let attempt = match self.shared.start(why) {
             Start::Begin(attempt) | Start::Join(attempt) => attempt,
-            Start::CoolingDown => return Ok(false),
+            Start::CoolingDown => return Ok(()),
+            // The attempt that an over-age set has to wait for was made, and failed.
+            Start::BackingOff(_) if why == Why::OverAge => return Ok(()),
             Start::BackingOff(wait) => return Err(self.shared.unavailable(wait)),
         };
         self.shared.wait_for(attempt).await?;
         let failing = self.shared.state().gate.is_failing();
         // An outage is no reason to doubt the set at hand; it is one for a key that nobody here has seen.
-        if failing && why != Why::OverAge { Err(self.shared.unavailable(RETRY_AFTER)) } else { Ok(true) }
+        if failing && why != Why::OverAge { Err(self.shared.unavailable(RETRY_AFTER)) } else { Ok(()) }
     }
 }
 
@@ -152,27 +162,30 @@ impl Shared {
         AuthError::retry_after(Reason::KeysUnavailable, wait)
     }
 
-    fn tried_since(&self, snapshot: &Snapshot, now: Now) -> bool {
-        let due = snapshot.fetched.monotonic + self.timing.refresh.mul_f64(0.7);
-        let begun = self.state().gate.last_begun();
-        // Without monotonic progress (a frozen machine) only an attempt of this moment counts.
-        begun.is_some_and(|begun| begun > due || begun == now.monotonic)
+    /// True if the refresh of this set was tried, by an attempt that has ended: one under way may still
+    /// bring the news that a key is gone.
+    fn tried_since(&self, snapshot: &Snapshot) -> bool {
+        self.state().tried.is_some_and(|tried| snapshot.age(tried) > self.timing.refresh.mul_f64(0.7))
     }
 
     fn start(self: &Arc<Self>, why: Why) -> Start {
-        let now = self.now().monotonic;
-        let start = self.state().gate.ask(why, now, &self.timing);
+        let began = self.now();
+        let start = self.state().gate.ask(why, began.monotonic, &self.timing);
         let Start::Begin(number) = start else { return start };
-        let attempt = Attempt { shared: self.clone(), number };
+        let attempt = Attempt { shared: self.clone(), number, began };
         // Without a runtime the attempt is dropped here, which counts as a failure.
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return Start::BackingOff(RETRY_AFTER) };
-        // The lock is not held while spawning: a runtime that shuts down drops the task at once.
+        // Spawned without the lock: a runtime that shuts down drops the attempt at once, which takes it.
         let task = runtime.spawn(attempt.run()).abort_handle();
-        let idle = self.state().background.as_ref().is_none_or(AbortHandle::is_finished);
-        let background = idle.then(|| runtime.spawn(keep_fresh(Arc::downgrade(self))).abort_handle());
         let mut state = self.state();
+        if state.closed {
+            task.abort();
+            return start;
+        }
         state.attempt = Some(task);
-        state.background = background.or(state.background.take());
+        if state.background.as_ref().is_none_or(AbortHandle::is_finished) {
+            state.background = Some(runtime.spawn(keep_fresh(Arc::downgrade(self))).abort_handle());
+        }
         start
     }
 
@@ -250,11 +263,13 @@ fn succeed(previous: Option<&Jwks>, mut keys: Jwks, exposed: &mut HashSet<Box<st
         if let Some(old) = old_keys.iter().find(same) {
             key.key = old.key.clone();
         }
-        let thumbprint = key.key.thumbprint.clone().unwrap_or_default();
-        if key.private_part && exposed.insert(thumbprint.clone()) {
+        if key.private_part && exposed.insert(key.key.thumbprint.clone().unwrap_or_default()) {
             newly_exposed.push(key.kid.clone());
         }
-        key.private_part = exposed.contains(&thumbprint);
+    }
+    // Only now: the same key may stand earlier in the set, without its private part and under another name.
+    for key in &mut keys.keys {
+        key.private_part = key.key.thumbprint.as_ref().is_some_and(|thumbprint| exposed.contains(thumbprint));
         if key.private_part {
             key.key.withdrawn.store(true, Ordering::Release);
         }
@@ -275,6 +290,7 @@ fn same_key(old: &Jwk, new: &Jwk) -> bool {
 struct Attempt {
     shared: Arc<Shared>,
     number: u64,
+    began: Now,
 }
 
 impl Attempt {
@@ -300,8 +316,13 @@ impl Attempt {
 impl Drop for Attempt {
     fn drop(&mut self) {
         let (now, has_keys) = (self.shared.now().monotonic, self.shared.snapshot.load().is_some());
-        self.shared.state().gate.abandon(now, has_keys);
-        self.shared.ended.send_replace(self.number);
+        {
+            let mut state = self.shared.state();
+            state.tried = Some(self.began);
+            state.gate.abandon(self.number, now, has_keys);
+        }
+        // The next attempt may have ended before this line; its number must not be taken back.
+        self.shared.ended.send_modify(|ended| *ended = self.number.max(*ended));
     }
 }
 
@@ -337,6 +358,7 @@ impl Drop for RemoteJwks {
     fn drop(&mut self) {
         let tasks = {
             let mut state = self.shared.state();
+            state.closed = true;
             [state.attempt.take(), state.background.take()]
         };
         tasks.iter().flatten().for_each(AbortHandle::abort);

@@ -115,9 +115,10 @@ impl Gate {
         self.due = now + if has_keys { wait } else { wait.min(MAX_IDLE_BACKOFF) };
     }
 
-    /// An attempt ended without a word (a panic, a runtime shut down): it failed. No effect otherwise.
-    pub(crate) fn abandon(&mut self, now: Duration, has_keys: bool) {
-        if self.running {
+    /// An attempt ended without a word (a panic, a runtime shut down): it failed. No effect if it gave its
+    /// result before; the next one may be under way by then.
+    pub(crate) fn abandon(&mut self, attempt: u64, now: Duration, has_keys: bool) {
+        if self.running && self.begun == attempt {
             self.failed(now, has_keys, 1.0);
         }
     }
@@ -125,10 +126,6 @@ impl Gate {
     /// When the background task should ask next.
     pub(crate) fn due(&self) -> Duration {
         self.due
-    }
-
-    pub(crate) fn last_begun(&self) -> Option<Duration> {
-        self.last_begun
     }
 
     pub(crate) fn is_failing(&self) -> bool {
@@ -173,6 +170,20 @@ mod tests {
             assert!(gate.due() <= s(60.0), "{failures}");
         }
         assert_eq!(gate.due(), s(60.0));
+    }
+
+    #[test]
+    fn an_attempt_that_is_abandoned_has_failed_unless_the_next_one_runs_already() {
+        let mut gate = Gate::default();
+        gate.ask(Why::Missing, s(0.0), &T);
+        gate.abandon(1, s(1.0), false);
+        assert!(gate.is_failing());
+        gate.ask(Why::Missing, s(2.0), &T);
+        gate.succeeded(s(2.1), None, 0.5, &T);
+        assert_eq!(gate.ask(Why::UnknownKey, s(2.1), &T), Start::Begin(3));
+        gate.abandon(2, s(2.1), true);
+        assert!(!gate.is_failing());
+        assert_eq!(gate.ask(Why::UnknownKey, s(2.2), &T), Start::Join(3));
     }
 
     #[test]

@@ -18,12 +18,8 @@ use crate::server::verifier::{Trusted, Verifier};
 use crate::store::token_cache::TokenCache;
 use crate::token::refusal::{Refusal, RefusalHook};
 use crate::token::resource::{MetadataAddress, Resource};
-use crate::token::scope::is_scope_token;
 use crate::verify::crypto;
 use crate::verify::rules::ClaimRules;
-
-/// Longest leeway; "a few minutes" is what RFC 7519 section 4.1.4 allows at most.
-const MAX_LEEWAY: Duration = Duration::from_secs(300);
 
 /// One deadline over a whole fetch, and the largest answer: 256 keys with certificates fit.
 const FETCH_DEADLINE: Duration = Duration::from_secs(5);
@@ -34,20 +30,20 @@ const MAX_DOCUMENT: usize = 512 * 1024;
 /// Setters cannot fail; [`build`](ResourceServerBuilder::build) reports every mistake at once.
 #[must_use]
 pub struct ResourceServerBuilder {
-    audiences: Vec<String>,
-    issuers: Vec<Issuer>,
-    resource: Option<String>,
-    realm: Option<String>,
-    challenge_scope: Vec<String>,
-    leeway: Duration,
-    max_token_lifetime: Option<Duration>,
-    cache_bytes: u64,
-    cache_ttl: Duration,
-    clock: Arc<dyn Clock>,
-    http_client: Option<Arc<dyn HttpClient>>,
-    refusal_body: Option<RefusalHook>,
-    allow_http: bool,
-    any_audience: bool,
+    pub(super) audiences: Vec<String>,
+    pub(super) issuers: Vec<Issuer>,
+    pub(super) resource: Option<String>,
+    pub(super) realm: Option<String>,
+    pub(super) challenge_scope: Vec<String>,
+    pub(super) leeway: Duration,
+    pub(super) max_token_lifetime: Option<Duration>,
+    pub(super) cache_bytes: u64,
+    pub(super) cache_ttl: Duration,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) http_client: Option<Arc<dyn HttpClient>>,
+    pub(super) refusal_body: Option<RefusalHook>,
+    pub(super) allow_http: bool,
+    pub(super) any_audience: bool,
 }
 
 impl ResourceServerBuilder {
@@ -207,52 +203,6 @@ impl ResourceServerBuilder {
     #[cfg(feature = "config")]
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
         ConfigError::unless_empty(self.problems())
-    }
-
-    fn problems(&self) -> Vec<ConfigProblem> {
-        let mut problems: Vec<_> = self.issuers.iter().flat_map(|issuer| issuer.problems(self.allow_http)).collect();
-        let mut names: Vec<&str> = self.issuers.iter().map(|issuer| issuer.identifier.as_str()).collect();
-        names.sort_unstable();
-        for pair in names.windows(2).filter(|pair| pair.first() == pair.last()) {
-            let name = pair.first().copied().unwrap_or_default();
-            problems.push(ConfigProblem::new("issuer", name, "stands twice; put both settings into one `Issuer`"));
-        }
-        self.audience_problems(&mut problems);
-        if let Some(resource) = &self.resource {
-            if let Err(bad) = url::check(resource, self.allow_http) {
-                problems.push(ConfigProblem::new("resource", resource, bad.remedy()));
-            }
-        }
-        if let Some(realm) = self.realm.as_ref().filter(|realm| !realm.bytes().all(|byte| matches!(byte, b' '..=b'~')))
-        {
-            problems.push(ConfigProblem::new("realm", realm, "must be printable ASCII to stand in a header"));
-        }
-        for scope in self.challenge_scope.iter().filter(|scope| !is_scope_token(scope)) {
-            let remedy = "must be one scope-token: printable ASCII without space, quote and backslash";
-            problems.push(ConfigProblem::new("challenge_scope", scope, remedy));
-        }
-        if self.leeway > MAX_LEEWAY {
-            let remedy = "must be 300 s at most; compare the clocks instead";
-            problems.push(ConfigProblem::new("leeway", format_args!("{:?}", self.leeway), remedy));
-        }
-        if self.cache_ttl > Duration::from_secs(3600) || self.cache_ttl.is_zero() {
-            let remedy = "must lie between 1 s and 1 h; `token_cache(0)` turns the cache off";
-            problems.push(ConfigProblem::new("token_cache.max_ttl", format_args!("{:?}", self.cache_ttl), remedy));
-        }
-        problems
-    }
-
-    fn audience_problems(&self, problems: &mut Vec<ConfigProblem>) {
-        for audience in &self.audiences {
-            let remedy = match audience.as_str() {
-                "" if self.any_audience => continue,
-                "" => "must be the `aud` of tokens for this service; without one every token of the issuer would pass",
-                text if text.starts_with('/') => "must be an absolute URI or the exact identifier that the issuer uses",
-                text if text.contains('#') => "must not have a fragment (RFC 8707 section 2)",
-                _ => continue,
-            };
-            problems.push(ConfigProblem::new("audience", audience, remedy));
-        }
     }
 
     /// The given client, else the default one where an issuer is remote.

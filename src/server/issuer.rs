@@ -4,11 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::error::ConfigProblem;
 use crate::remote::http_client::Door;
 use crate::remote::jwks::{KeyOrigin, RemoteJwks};
 use crate::remote::refresh::KeyTiming;
-use crate::remote::url;
 use crate::server::verifier::KeySource;
 use crate::verify::algorithm::{Algorithm, DEFAULT_ALGORITHMS};
 use crate::verify::jwk::Jwk;
@@ -45,7 +43,7 @@ pub struct Issuer {
     pub(crate) roles_claim: Option<String>,
     pub(crate) timing: KeyTiming,
     /// Where it stands in a file, for key paths.
-    label: String,
+    pub(super) label: String,
 }
 
 /// Where the keys come from.
@@ -156,89 +154,10 @@ impl Issuer {
         }
     }
 
-    /// Every mistake in this issuer.
-    pub(crate) fn problems(&self, allow_http: bool) -> Vec<ConfigProblem> {
-        let mut problems = Vec::new();
-        if let Err(bad) = url::check_issuer(&self.identifier, allow_http) {
-            problems.push(ConfigProblem::new("issuer", &self.identifier, bad.remedy()));
-        }
-        if let Keys::Uri(uri) = &self.keys {
-            if let Err(bad) = url::check(uri, allow_http) {
-                problems.push(ConfigProblem::new("jwks_uri", uri, bad.remedy()));
-            }
-        }
-        self.key_problems(&mut problems);
-        for (setting, path) in [("scope_claim", &self.scope_claim), ("roles_claim", &self.roles_claim)] {
-            if let Some(path) = path.as_ref().filter(|path| path.is_empty()) {
-                problems.push(ConfigProblem::new(setting, path, "must name a claim"));
-            }
-        }
-        if self.audiences.as_ref().is_some_and(|audiences| audiences.iter().any(String::is_empty)) {
-            problems.push(ConfigProblem::new("audience", "", "must not be empty"));
-        }
-        timing_problems(&self.timing, &mut problems);
-        if !self.label.is_empty() {
-            problems
-                .iter_mut()
-                .for_each(|problem| problem.setting = format!("{}.{}", self.label, problem.setting).into());
-        }
-        problems
-    }
-
     /// Problems then name their place in a file.
     #[cfg(feature = "config")]
     pub(crate) fn labelled(self, label: &str) -> Self {
         Issuer { label: label.into(), ..self }
-    }
-
-    fn key_problems(&self, problems: &mut Vec<ConfigProblem>) {
-        let algorithms = self.algorithms_or_default();
-        let mut add = |setting, value: &dyn fmt::Display, remedy: &str| {
-            problems.push(ConfigProblem::new(setting, value, remedy));
-        };
-        if algorithms.is_empty() {
-            add("algorithms", &"[]", "must name one algorithm at least");
-        }
-        let secret = matches!(self.keys, Keys::Secret(_));
-        for algorithm in &algorithms {
-            if secret && !algorithm.is_symmetric() {
-                add("algorithms", algorithm, "needs a public key, but the issuer has a shared secret");
-            }
-            if !secret && algorithm.is_symmetric() {
-                add(
-                    "algorithms",
-                    algorithm,
-                    "works with a shared secret only; a key set never holds one: use `shared_secret(..)`",
-                );
-            }
-        }
-        match &self.keys {
-            Keys::Secret(secret) => {
-                let needed = algorithms.iter().map(|algorithm| algorithm.min_secret()).max().unwrap_or(32);
-                if secret.len() < needed {
-                    let remedy =
-                        format!("must have {needed} bytes at least for the algorithms allowed (RFC 7518 section 3.2)");
-                    add("shared_secret", &"", &remedy);
-                } else if distinct_bytes(secret) < 8 {
-                    add(
-                        "shared_secret",
-                        &"",
-                        "can be guessed: it has fewer than 8 different bytes; use 32 random ones",
-                    );
-                }
-            }
-            Keys::Given(keys) if keys.keys().is_empty() => add("keys", &"", "must hold one usable key at least"),
-            Keys::Given(keys) => {
-                for key in keys.keys().iter().filter(|key| key.has_private_part()) {
-                    add(
-                        "keys",
-                        &key.kid().unwrap_or("(no kid)"),
-                        "holds the private part; a verifier must have the public part only",
-                    );
-                }
-            }
-            Keys::Discovery | Keys::Uri(_) => {}
-        }
     }
 
     /// The source of keys. Fetches nothing. Without a door there is no issuer that needs one.
@@ -261,29 +180,6 @@ impl Issuer {
             }
         }
     }
-}
-
-fn timing_problems(timing: &KeyTiming, problems: &mut Vec<ConfigProblem>) {
-    let mut bounds = |setting, value: Duration, max: Duration| {
-        if value < Duration::from_secs(1) || value > max {
-            let remedy = format!("must lie between 1s and {max:?}");
-            problems.push(ConfigProblem::new(setting, format_args!("{value:?}"), remedy));
-        }
-    };
-    bounds("jwks_refresh", timing.refresh, Duration::from_secs(12 * 3600));
-    bounds("jwks_cooldown", timing.cooldown, Duration::from_secs(300));
-    bounds("jwks_stale", timing.stale, Duration::from_secs(7 * 86400));
-    if timing.stale < timing.refresh.saturating_mul(2) {
-        let remedy = "must be twice `jwks_refresh` at least, or one failed refresh would end in 503";
-        problems.push(ConfigProblem::new("jwks_stale", format_args!("{:?}", timing.stale), remedy));
-    }
-}
-
-fn distinct_bytes(secret: &[u8]) -> usize {
-    let mut seen = secret.to_vec();
-    seen.sort_unstable();
-    seen.dedup();
-    seen.len()
 }
 
 impl From<&str> for Issuer {

@@ -2,5 +2,6 @@
 
 pub(crate) mod builder;
 pub(crate) mod issuer;
+mod mistakes;
 pub(crate) mod resource_server;
 pub(crate) mod verifier;

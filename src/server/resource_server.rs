@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::clock::{Clock, Now};
+use crate::remote::jwks::KeyView;
 use crate::remote::refresh::Why;
 use crate::server::builder::ResourceServerBuilder;
 use crate::server::issuer::Issuer;
@@ -92,20 +93,28 @@ impl ResourceServer {
     /// service says that it is ready; nothing depends on it.
     ///
     /// # Errors
-    /// The first issuer whose keys could not be had. The others were fetched all the same.
+    /// The first issuer without usable keys. The others were fetched all the same.
     pub async fn warm_up(&self) -> Result<(), AuthError> {
+        let remotes = || self.inner.verifier.remotes();
+        // All are begun before the first is waited for: a silent issuer does not delay the others.
+        remotes().for_each(|remote| remote.begin(Why::Missing));
         let mut outcome = Ok(());
-        for remote in self.inner.verifier.remotes() {
-            outcome = outcome.and(remote.refresh(Why::Missing).await.map(drop));
+        for remote in remotes() {
+            let refreshed = remote.refresh(Why::Missing).await;
+            let usable = matches!(remote.view(Now::read(&*self.inner.clock)), KeyView::Fresh(_));
+            outcome = outcome.and(if usable { Ok(()) } else { refreshed });
         }
         outcome
     }
 
     /// True if this server made these claims from this very token, so that a nested layer need not again.
+    /// They may have been kept since an earlier request, so what time can change is judged all the same.
     pub(crate) fn has_verified(&self, claims: &Claims, request: ResourceRequest<'_>) -> bool {
         let set = claims.set();
         Arc::ptr_eq(&set.resource, &self.inner.resource)
             && request.token().is_some_and(|token| self.inner.cache.digest(token) == set.digest)
+            && !is_withdrawn(set)
+            && self.inner.still_holds(set, Now::read(&*self.inner.clock).wall).is_ok()
     }
 
     /// Judges what can be judged now; only what must be fetched is left to a future.
@@ -146,19 +155,19 @@ impl Inner {
 
     /// An entry whose key has left its set is no entry: the token is verified anew, by the keys of now.
     fn cached(&self, digest: u128, now: Now) -> Option<Entry> {
-        self.cache.get(digest, now).filter(|entry| {
-            let withdrawn = entry.claims.set().withdrawn.as_ref();
-            withdrawn.is_none_or(|withdrawn| !withdrawn.load(Ordering::Acquire))
-        })
+        self.cache.get(digest, now).filter(|entry| !is_withdrawn(entry.claims.set()))
     }
 
     /// A hit proves the signature only; whatever time can change is judged again.
     fn judge_again(&self, entry: &Entry, now: Now) -> Result<Claims, AuthError> {
-        let set = entry.claims.set();
-        let times = Times { expires_at: set.expires_at, not_before: set.not_before, issued_at: None };
-        times.check(entry.wall(now), self.leeway)?;
-        check_binding(set)?;
+        self.still_holds(entry.claims.set(), entry.wall(now))?;
         Ok(entry.claims.clone())
+    }
+
+    fn still_holds(&self, set: &ClaimSet, wall: u64) -> Result<(), Reason> {
+        let times = Times { expires_at: set.expires_at, not_before: set.not_before, issued_at: None };
+        times.check(wall, self.leeway)?;
+        check_binding(set)
     }
 
     fn admit(&self, token: &str, digest: u128, mut set: ClaimSet, now: Now) -> Result<Claims, AuthError> {
@@ -177,16 +186,22 @@ impl Inner {
         why: Why,
     ) -> Result<Claims, AuthError> {
         let remote = self.verifier.remote(&issuer).ok_or(Reason::KeysUnavailable)?;
-        if !remote.refresh(why).await? {
-            return Err(Reason::KeyUnknown.into());
-        }
+        let refreshed = remote.refresh(why).await;
+        // Judged again even if nothing could be fetched now: between the first look and this one another
+        // request may have fetched what was missing.
+        let round = if refreshed.is_ok() { Round::AfterWaiting } else { Round::First };
         let now = Now::read(&*self.clock);
-        match self.verifier.verify(token.expose(), now, Round::AfterWaiting) {
+        match self.verifier.verify(token.expose(), now, round) {
             Ok(set) => self.admit(token.expose(), digest, set, now),
             Err(Stuck::Refused(error)) => Err(error),
-            Err(Stuck::Waits { .. }) => Err(Reason::KeysUnavailable.into()),
+            Err(Stuck::Waits { .. }) => Err(refreshed.err().unwrap_or_else(|| Reason::KeysUnavailable.into())),
         }
     }
+}
+
+/// True once the key that signed has left its key set.
+fn is_withdrawn(set: &ClaimSet) -> bool {
+    set.withdrawn.as_ref().is_some_and(|withdrawn| withdrawn.load(Ordering::Acquire))
 }
 
 /// The token decides how it must be presented: a binding that cannot be checked is a refusal, or a

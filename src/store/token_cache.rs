@@ -48,8 +48,7 @@ impl TokenCache {
     /// A cache of `max_bytes`; none for 0. `secret` keys the digest.
     pub(crate) fn new(max_bytes: u64, max_age: Duration, secret: [u8; 16]) -> Self {
         let items = usize::try_from(max_bytes / 1024).unwrap_or(usize::MAX).max(16);
-        let entries =
-            (max_bytes > 0).then(|| Cache::with(items, max_bytes, Weigh, DigestHash::default(), Default::default()));
+        let entries = (max_bytes > 0).then(|| Cache::with(items, max_bytes, Weigh, DigestHash, Default::default()));
         TokenCache { entries, digest: SipHasher24::new_with_key(&secret), max_age }
     }
 

@@ -45,10 +45,14 @@ impl ManualClock {
 
     /// Moves both clocks ahead and wakes whoever has slept long enough.
     pub fn advance(&self, by: Duration) {
-        let mut time = self.lock();
-        time.wall += by;
-        time.monotonic += by;
-        time.sleepers.drain(..).for_each(Waker::wake);
+        let sleepers = {
+            let mut time = self.lock();
+            time.wall += by;
+            time.monotonic += by;
+            std::mem::take(&mut time.sleepers)
+        };
+        // Woken without the lock: what a waker runs or drops may ask for the time.
+        sleepers.into_iter().for_each(Waker::wake);
     }
 
     /// Sets the time of day, ahead or back, as an operator or NTP does; monotonic time is not touched.

@@ -31,6 +31,7 @@ pub(crate) enum Reason {
     CertificateBound,
     ClaimInvalid,
     ClaimMissing,
+    #[cfg_attr(not(feature = "axum"), expect(dead_code, reason = "only the extractors ask for a type of claims"))]
     ClaimsMismatch,
     ClockNotSet,
     ConfirmationUnknown,
@@ -83,7 +84,7 @@ impl Reason {
             Reason::InsufficientScope => ("insufficient_scope", InsufficientScope, "the client must ask the issuer for the required scopes, or the caller lacks what the requirement in `detail` names"),
             Reason::IssuedInFuture => ("issued_in_future", InvalidToken, "`iat` is more than 60 s ahead; compare the clocks"),
             Reason::IssuerUnknown => ("issuer_unknown", InvalidToken, "add the issuer with `issuer(..)` if it is to be trusted; it is compared byte for byte"),
-            Reason::KeyAmbiguous => ("key_ambiguous", InvalidToken, "the token names no `kid` and several keys fit; the issuer must send `kid`"),
+            Reason::KeyAmbiguous => ("key_ambiguous", InvalidToken, "several keys fit the token; the issuer must send a `kid` that names one"),
             Reason::KeyMismatch => ("key_mismatch", InvalidToken, "the key of that `kid` does not serve the token's algorithm"),
             Reason::KeyPublishedPrivately => ("private_key_published", InvalidToken, "the issuer publishes the private part of this key; anybody can sign with it: replace the key at the issuer"),
             Reason::KeyUnknown => ("key_unknown", InvalidToken, "no published key has this `kid`; if the issuer has just rotated, it is read again within the cool-down"),

@@ -4,6 +4,7 @@ pub(crate) mod access_token;
 pub(crate) mod claims;
 pub(crate) mod error;
 pub(crate) mod json;
+pub(crate) mod json_reader;
 pub(crate) mod refusal;
 pub(crate) mod request;
 pub(crate) mod resource;

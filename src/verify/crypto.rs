@@ -6,11 +6,11 @@ use aws_lc_rs::signature::{self as lc, ParsedPublicKey, RsaParameters, RsaPublic
 use aws_lc_rs::{digest, hmac, rand};
 
 use super::algorithm::{Algorithm, Curve, KeyKind};
-use super::base64url;
+use super::{base64url, roca};
 
 /// A key that can verify, parsed once.
 pub(crate) enum VerifyingKey {
-    Rsa { n: Vec<u8>, e: Vec<u8>, prepared: [OnceLock<Option<ParsedPublicKey>>; 6] },
+    Rsa { n: Vec<u8>, e: Vec<u8>, prepared: Box<[OnceLock<Option<ParsedPublicKey>>; 6]> },
     Ec { curve: Curve, point: Vec<u8>, prepared: ParsedPublicKey },
     Ed25519 { x: Vec<u8>, prepared: ParsedPublicKey },
     Secret { bytes: Vec<u8> },
@@ -33,7 +33,7 @@ impl VerifyingKey {
         if !(2048..=8192).contains(&bits(n)) {
             return Err(BadKey::RsaSize);
         }
-        if n.last().is_none_or(|byte| byte % 2 == 0) {
+        if n.last().is_none_or(|byte| byte % 2 == 0) || roca::is_suspect(n) {
             return Err(BadKey::RsaModulus);
         }
         // An odd exponent of 4 bytes at most lies below 2^32; 1 would be no signature at all.

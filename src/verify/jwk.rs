@@ -51,7 +51,8 @@ pub enum JwkError {
     Purpose,
     /// `alg` is unknown, or the key does not fit it.
     Algorithm,
-    /// RSA: fewer than 2048 or more than 8192 bits, or an odd modulus or exponent; EC: not a point on the curve.
+    /// RSA: fewer than 2048 or more than 8192 bits, a strange exponent, or a modulus of a broken generator; EC: not a
+    /// point on the curve.
     Weak,
 }
 

@@ -66,7 +66,7 @@ pub(crate) enum Candidates<'a> {
     Unknown,
     /// The name is known, but none of its keys serves the algorithm.
     Unfit,
-    /// No name in the token, and several keys fit.
+    /// Several keys fit, and the token does not say which one.
     Ambiguous,
 }
 
@@ -119,6 +119,8 @@ impl Jwks {
             (0, Some(_)) if self.keys.iter().any(|key| named(&key)) => Candidates::Unfit,
             (0, _) => Candidates::Unknown,
             (2.., None) => Candidates::Ambiguous,
+            // Secrets are given by hand, so two of one name are a mistake and no rotation.
+            (2.., Some(_)) if algorithm.is_symmetric() => Candidates::Ambiguous,
             _ => Candidates::Keys(fitting),
         }
     }

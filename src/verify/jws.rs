@@ -22,7 +22,7 @@ pub(crate) struct Compact<'a> {
 }
 
 impl<'a> Compact<'a> {
-    /// Exactly three parts, none empty, no character outside base64url, lengths checked first.
+    /// Exactly three parts, lengths checked first. The payload may be empty, as in a JWS; it is no JWT then.
     pub(crate) fn split(token: &'a str) -> Result<Self, AuthError> {
         if token.len() > MAX_TOKEN {
             return Err(Reason::TokenTooLarge.into());
@@ -33,7 +33,7 @@ impl<'a> Compact<'a> {
         else {
             return Err(Reason::NotAJwt.into());
         };
-        if header.is_empty() || payload.is_empty() || signature.is_empty() {
+        if header.is_empty() || signature.is_empty() {
             return Err(Reason::NotAJwt.into());
         }
         if header.len() / 4 * 3 > MAX_HEADER {

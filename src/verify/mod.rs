@@ -6,5 +6,6 @@ pub(crate) mod crypto;
 pub(crate) mod jwk;
 pub(crate) mod jwks;
 pub(crate) mod jws;
+pub(crate) mod roca;
 pub(crate) mod rules;
 pub(crate) mod times;

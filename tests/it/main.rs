@@ -2,19 +2,27 @@
 //!
 //! Names are sentences that begin with the conformance id they prove: `c6750_2_1_a_...`, `s1_01_...`, `r26_...`.
 
+mod access_token_profile;
+mod bcp;
+mod bearer;
+mod bound_tokens;
+mod challenge;
+mod composition;
 mod conformance;
+mod cors;
+mod discovery;
+mod examples;
+mod extract;
+mod faulty_client;
 mod floors;
+mod http_auth;
+mod jws;
+mod jwt_claims;
+mod keys;
+mod metadata;
+mod scope;
 mod sources;
 mod support;
-
-mod smoke {
-    use crate::support::Fixture;
-    #[tokio::test]
-    async fn a_good_token_passes_and_an_altered_one_does_not() {
-        let fixture = Fixture::new();
-        let token = fixture.token().subject("alice").sign();
-        fixture.bearer(&token).await.assert_ok();
-        fixture.bearer(&format!("{token}A")).await.assert_it();
-        fixture.bearer(&fixture.token().expired().sign()).await.assert_it();
-    }
-}
+mod tower_contract;
+mod vectors;
+mod verdicts;

@@ -1,0 +1,75 @@
+//! The future of `Auth`: passes on, answers, or waits for keys and then does one of both.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use http::{Method, Request, Response};
+use pin_project_lite::pin_project;
+use tower_service::Service;
+
+use super::auth::{AuthLayer, Later};
+use super::body::{BytesBody, RefusalBody};
+
+pin_project! {
+    /// The future of [`Auth`]. Dropping it cancels the inner call; a fetch of keys that others may wait
+    /// for goes on.
+    pub struct ResponseFuture<F, S, Q, B, R = BytesBody> {
+        #[pin]
+        pub(super) state: State<F, S, Q, B, R>,
+    }
+}
+
+pin_project! {
+    #[project = StateProject]
+    pub(super) enum State<F, S, Q, B, R> {
+        Inner { #[pin] future: F },
+        Refused { response: Option<Response<B>> },
+        Verify { verify: Later, slot: Option<(S, Request<Q>, AuthLayer<R>)> },
+    }
+}
+
+impl<F, S, Q, B, R, E> Future for ResponseFuture<F, S, Q, B, R>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+    S: Service<Request<Q>, Response = Response<B>, Error = E, Future = F>,
+    R: RefusalBody<B>,
+{
+    type Output = Result<Response<B>, E>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut state = self.project().state;
+        loop {
+            let next = match state.as_mut().project() {
+                StateProject::Inner { future } => return future.poll(context),
+                StateProject::Refused { response } => match response.take() {
+                    Some(response) => return Poll::Ready(Ok(response)),
+                    // Polled after completion: nothing is left to give.
+                    None => return Poll::Pending,
+                },
+                StateProject::Verify { verify, slot } => {
+                    let result = ready!(verify.as_mut().poll(context));
+                    let Some((mut inner, mut request, layer)) = slot.take() else { return Poll::Pending };
+                    match result {
+                        Ok(claims) => {
+                            layer.admit(&mut request, claims);
+                            State::Inner { future: inner.call(request) }
+                        }
+                        Err(error) => {
+                            let head = request.method() == Method::HEAD;
+                            State::Refused { response: Some(layer.refuse(error, head)) }
+                        }
+                    }
+                }
+            };
+            state.set(next);
+        }
+    }
+}
+
+impl<F, S, Q, B, R> fmt::Debug for ResponseFuture<F, S, Q, B, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ResponseFuture")
+    }
+}

@@ -1,0 +1,167 @@
+//! Every mistake that a configuration can hold, each with its remedy.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::builder::ResourceServerBuilder;
+use super::issuer::{Issuer, Keys};
+use crate::error::ConfigProblem;
+use crate::remote::refresh::KeyTiming;
+use crate::remote::url;
+use crate::token::scope::is_scope_token;
+
+/// Longest leeway; "a few minutes" is what RFC 7519 section 4.1.4 allows at most.
+const MAX_LEEWAY: Duration = Duration::from_secs(300);
+
+impl ResourceServerBuilder {
+    /// Every mistake in this configuration.
+    pub(super) fn problems(&self) -> Vec<ConfigProblem> {
+        let mut problems: Vec<_> = self.issuers.iter().flat_map(|issuer| issuer.problems(self.allow_http)).collect();
+        let mut names: Vec<&str> = self.issuers.iter().map(|issuer| issuer.identifier.as_str()).collect();
+        names.sort_unstable();
+        for pair in names.windows(2).filter(|pair| pair.first() == pair.last()) {
+            let name = pair.first().copied().unwrap_or_default();
+            problems.push(ConfigProblem::new("issuer", name, "stands twice; put both settings into one `Issuer`"));
+        }
+        self.audience_problems(&mut problems);
+        if let Some(resource) = &self.resource
+            && let Err(bad) = url::check(resource, self.allow_http)
+        {
+            problems.push(ConfigProblem::new("resource", resource, bad.remedy()));
+        }
+        if let Some(realm) = self.realm.as_ref().filter(|realm| !realm.bytes().all(|byte| matches!(byte, b' '..=b'~')))
+        {
+            problems.push(ConfigProblem::new("realm", realm, "must be printable ASCII to stand in a header"));
+        }
+        for scope in self.challenge_scope.iter().filter(|scope| !is_scope_token(scope)) {
+            let remedy = "must be one scope-token: printable ASCII without space, quote and backslash";
+            problems.push(ConfigProblem::new("challenge_scope", scope, remedy));
+        }
+        if self.leeway > MAX_LEEWAY {
+            let remedy = "must be 300 s at most; compare the clocks instead";
+            problems.push(ConfigProblem::new("leeway", format_args!("{:?}", self.leeway), remedy));
+        }
+        if !(Duration::from_secs(1)..=Duration::from_secs(3600)).contains(&self.cache_ttl) {
+            let remedy = "must lie between 1 s and 1 h; `token_cache(0)` turns the cache off";
+            problems.push(ConfigProblem::new("token_cache.max_ttl", format_args!("{:?}", self.cache_ttl), remedy));
+        }
+        problems
+    }
+
+    fn audience_problems(&self, problems: &mut Vec<ConfigProblem>) {
+        for audience in &self.audiences {
+            let remedy = match audience.as_str() {
+                "" if self.any_audience => continue,
+                "" => "must be the `aud` of tokens for this service; without one every token of the issuer would pass",
+                text if text.starts_with('/') => "must be an absolute URI or the exact identifier that the issuer uses",
+                text if text.contains('#') => "must not have a fragment (RFC 8707 section 2)",
+                _ => continue,
+            };
+            problems.push(ConfigProblem::new("audience", audience, remedy));
+        }
+    }
+}
+
+impl Issuer {
+    fn problems(&self, allow_http: bool) -> Vec<ConfigProblem> {
+        let mut problems = Vec::new();
+        if let Err(bad) = url::check_issuer(&self.identifier, allow_http) {
+            problems.push(ConfigProblem::new("issuer", &self.identifier, bad.remedy()));
+        }
+        if let Keys::Uri(uri) = &self.keys
+            && let Err(bad) = url::check(uri, allow_http)
+        {
+            problems.push(ConfigProblem::new("jwks_uri", uri, bad.remedy()));
+        }
+        self.key_problems(&mut problems);
+        for (setting, path) in [("scope_claim", &self.scope_claim), ("roles_claim", &self.roles_claim)] {
+            if let Some(path) = path.as_ref().filter(|path| path.is_empty()) {
+                problems.push(ConfigProblem::new(setting, path, "must name a claim"));
+            }
+        }
+        if self.audiences.as_ref().is_some_and(|audiences| audiences.iter().any(String::is_empty)) {
+            problems.push(ConfigProblem::new("audience", "", "must not be empty"));
+        }
+        timing_problems(&self.timing, &mut problems);
+        if !self.label.is_empty() {
+            let named = |problem: &mut ConfigProblem| {
+                problem.setting = format!("{}.{}", self.label, problem.setting).into();
+            };
+            problems.iter_mut().for_each(named);
+        }
+        problems
+    }
+
+    fn key_problems(&self, problems: &mut Vec<ConfigProblem>) {
+        let algorithms = self.algorithms_or_default();
+        let mut add = |setting, value: &dyn fmt::Display, remedy: &str| {
+            problems.push(ConfigProblem::new(setting, value, remedy));
+        };
+        if algorithms.is_empty() {
+            add("algorithms", &"[]", "must name one algorithm at least");
+        }
+        let secret = matches!(self.keys, Keys::Secret(_));
+        for algorithm in &algorithms {
+            if secret && !algorithm.is_symmetric() {
+                add("algorithms", algorithm, "needs a public key, but the issuer has a shared secret");
+            }
+            if !secret && algorithm.is_symmetric() {
+                add(
+                    "algorithms",
+                    algorithm,
+                    "works with a shared secret only; a key set never holds one: use `shared_secret(..)`",
+                );
+            }
+        }
+        match &self.keys {
+            Keys::Secret(secret) => {
+                let needed = algorithms.iter().map(|algorithm| algorithm.min_secret()).max().unwrap_or(32);
+                if secret.len() < needed {
+                    let remedy =
+                        format!("must have {needed} bytes at least for the algorithms allowed (RFC 7518 section 3.2)");
+                    add("shared_secret", &"", &remedy);
+                } else if distinct_bytes(secret) < 8 {
+                    add(
+                        "shared_secret",
+                        &"",
+                        "can be guessed: it has fewer than 8 different bytes; use 32 random ones",
+                    );
+                }
+            }
+            Keys::Given(keys) if keys.keys().is_empty() => add("keys", &"", "must hold one usable key at least"),
+            Keys::Given(keys) => {
+                for key in keys.keys().iter().filter(|key| key.has_private_part()) {
+                    add(
+                        "keys",
+                        &key.kid().unwrap_or("(no kid)"),
+                        "holds the private part; a verifier must have the public part only",
+                    );
+                }
+            }
+            Keys::Discovery | Keys::Uri(_) => {}
+        }
+    }
+}
+
+fn timing_problems(timing: &KeyTiming, problems: &mut Vec<ConfigProblem>) {
+    let mut bounds = |setting, value: Duration, max: Duration| {
+        if value < Duration::from_secs(1) || value > max {
+            let remedy = format!("must lie between 1s and {max:?}");
+            problems.push(ConfigProblem::new(setting, format_args!("{value:?}"), remedy));
+        }
+    };
+    bounds("jwks_refresh", timing.refresh, Duration::from_secs(12 * 3600));
+    bounds("jwks_cooldown", timing.cooldown, Duration::from_secs(300));
+    bounds("jwks_stale", timing.stale, Duration::from_secs(7 * 86400));
+    if timing.stale < timing.refresh.saturating_mul(2) {
+        let remedy = "must be twice `jwks_refresh` at least, or one failed refresh would end in 503";
+        problems.push(ConfigProblem::new("jwks_stale", format_args!("{:?}", timing.stale), remedy));
+    }
+}
+
+fn distinct_bytes(secret: &[u8]) -> usize {
+    let mut seen = secret.to_vec();
+    seen.sort_unstable();
+    seen.dedup();
+    seen.len()
+}

@@ -1,0 +1,317 @@
+//! The grammar of RFC 8259, read strictly into [`Json`].
+
+use std::borrow::Cow;
+
+use super::json::{Json, JsonError, Object};
+
+/// Deepest nesting that is read; far below what would trouble a small stack.
+pub(super) const MAX_DEPTH: usize = 16;
+
+/// Reads exactly one value and refuses repeated members at every depth.
+pub(crate) fn parse(bytes: &[u8]) -> Result<Json<'_>, JsonError> {
+    let value = parse_lenient(bytes)?;
+    if value.repeats_a_member() {
+        return Err(JsonError::RepeatedMember);
+    }
+    Ok(value)
+}
+
+/// Reads exactly one value; repeated members are only marked, for texts whose parts are judged singly.
+pub(crate) fn parse_lenient(bytes: &[u8]) -> Result<Json<'_>, JsonError> {
+    let text = std::str::from_utf8(bytes).map_err(|_| JsonError::NotUtf8)?;
+    let mut reader = Reader { text, at: 0 };
+    let value = reader.value(0)?;
+    reader.skip_space();
+    if reader.at == text.len() { Ok(value) } else { Err(JsonError::Syntax) }
+}
+
+struct Reader<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    fn skip_space(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+            self.at += 1;
+        }
+    }
+
+    fn eat(&mut self, byte: u8) -> bool {
+        let found = self.peek() == Some(byte);
+        self.at += usize::from(found);
+        found
+    }
+
+    fn expect(&mut self, byte: u8) -> Result<(), JsonError> {
+        if self.eat(byte) { Ok(()) } else { Err(JsonError::Syntax) }
+    }
+
+    fn slice(&self, from: usize) -> Result<&'a str, JsonError> {
+        self.text.get(from..self.at).ok_or(JsonError::Syntax)
+    }
+
+    fn value(&mut self, depth: usize) -> Result<Json<'a>, JsonError> {
+        self.skip_space();
+        match self.peek() {
+            Some(b'{') => self.object(inside(depth)?),
+            Some(b'[') => self.array(inside(depth)?),
+            Some(b'"') => self.string().map(Json::String),
+            Some(b't') => self.literal("true", Json::Bool(true)),
+            Some(b'f') => self.literal("false", Json::Bool(false)),
+            Some(b'n') => self.literal("null", Json::Null),
+            _ => self.number(),
+        }
+    }
+
+    fn literal(&mut self, word: &str, value: Json<'a>) -> Result<Json<'a>, JsonError> {
+        let rest = self.text.get(self.at..).ok_or(JsonError::Syntax)?;
+        if !rest.starts_with(word) {
+            return Err(JsonError::Syntax);
+        }
+        self.at += word.len();
+        Ok(value)
+    }
+
+    fn object(&mut self, depth: usize) -> Result<Json<'a>, JsonError> {
+        self.expect(b'{')?;
+        let mut members = Vec::new();
+        self.skip_space();
+        if !self.eat(b'}') {
+            loop {
+                self.skip_space();
+                let key = self.string()?;
+                self.skip_space();
+                self.expect(b':')?;
+                members.push((key, self.value(depth)?));
+                self.skip_space();
+                if self.eat(b'}') {
+                    break;
+                }
+                self.expect(b',')?;
+            }
+        }
+        let repeats = has_repeats(&members);
+        Ok(Json::Object(Object { members, repeats }))
+    }
+
+    fn array(&mut self, depth: usize) -> Result<Json<'a>, JsonError> {
+        self.expect(b'[')?;
+        let mut items = Vec::new();
+        self.skip_space();
+        if self.eat(b']') {
+            return Ok(Json::Array(items));
+        }
+        loop {
+            items.push(self.value(depth)?);
+            self.skip_space();
+            if self.eat(b']') {
+                return Ok(Json::Array(items));
+            }
+            self.expect(b',')?;
+        }
+    }
+
+    fn string(&mut self) -> Result<Cow<'a, str>, JsonError> {
+        self.expect(b'"')?;
+        let start = self.at;
+        let mut copy: Option<String> = None;
+        let mut run = start;
+        loop {
+            match self.peek() {
+                Some(b'"') => break,
+                Some(b'\\') => {
+                    let copy = copy.get_or_insert_default();
+                    copy.push_str(self.slice(run)?);
+                    self.at += 1;
+                    copy.push(self.escape()?);
+                    run = self.at;
+                }
+                Some(byte) if byte >= 0x20 => self.at += 1,
+                _ => return Err(JsonError::Syntax),
+            }
+        }
+        let rest = self.slice(run)?;
+        self.at += 1;
+        Ok(match copy {
+            None => Cow::Borrowed(rest),
+            Some(mut copy) => {
+                copy.push_str(rest);
+                Cow::Owned(copy)
+            }
+        })
+    }
+
+    fn escape(&mut self) -> Result<char, JsonError> {
+        let byte = self.peek().ok_or(JsonError::Syntax)?;
+        self.at += 1;
+        Ok(match byte {
+            b'"' => '"',
+            b'\\' => '\\',
+            b'/' => '/',
+            b'b' => '\u{8}',
+            b'f' => '\u{c}',
+            b'n' => '\n',
+            b'r' => '\r',
+            b't' => '\t',
+            b'u' => return self.unicode(),
+            _ => return Err(JsonError::Syntax),
+        })
+    }
+
+    /// A lone half of a surrogate pair names no character and is refused.
+    fn unicode(&mut self) -> Result<char, JsonError> {
+        let first = self.hex4()?;
+        if !(0xD800..0xDC00).contains(&first) {
+            return char::from_u32(first).ok_or(JsonError::Syntax);
+        }
+        self.expect(b'\\')?;
+        self.expect(b'u')?;
+        let second = self.hex4()?;
+        if !(0xDC00..0xE000).contains(&second) {
+            return Err(JsonError::Syntax);
+        }
+        let code = 0x1_0000 + ((first - 0xD800) << 10) + (second - 0xDC00);
+        char::from_u32(code).ok_or(JsonError::Syntax)
+    }
+
+    fn hex4(&mut self) -> Result<u32, JsonError> {
+        let mut code = 0;
+        for _ in 0..4 {
+            let digit = self.peek().and_then(|byte| char::from(byte).to_digit(16));
+            code = code * 16 + digit.ok_or(JsonError::Syntax)?;
+            self.at += 1;
+        }
+        Ok(code)
+    }
+
+    fn digits(&mut self) -> Result<(), JsonError> {
+        let start = self.at;
+        while matches!(self.peek(), Some(b'0'..=b'9')) {
+            self.at += 1;
+        }
+        if self.at > start { Ok(()) } else { Err(JsonError::Syntax) }
+    }
+
+    fn number(&mut self) -> Result<Json<'a>, JsonError> {
+        let start = self.at;
+        self.eat(b'-');
+        if !self.eat(b'0') {
+            self.digits()?;
+        }
+        if self.eat(b'.') {
+            self.digits()?;
+        }
+        if self.eat(b'e') || self.eat(b'E') {
+            let _ = self.eat(b'+') || self.eat(b'-');
+            self.digits()?;
+        }
+        self.slice(start).map(Json::Number)
+    }
+}
+
+fn inside(depth: usize) -> Result<usize, JsonError> {
+    if depth < MAX_DEPTH { Ok(depth + 1) } else { Err(JsonError::TooDeep) }
+}
+
+/// Sorted for large objects, so that thousands of members cost no quadratic time.
+fn has_repeats(members: &[(Cow<'_, str>, Json<'_>)]) -> bool {
+    if members.len() <= 16 {
+        let mut rest = members;
+        while let Some(((key, _), tail)) = rest.split_first() {
+            if tail.iter().any(|(other, _)| other == key) {
+                return true;
+            }
+            rest = tail;
+        }
+        return false;
+    }
+    let mut names: Vec<&str> = members.iter().map(|(key, _)| key.as_ref()).collect();
+    names.sort_unstable();
+    names.windows(2).any(|pair| pair.first() == pair.last())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(text: &str) -> JsonError {
+        parse(text.as_bytes()).expect_err(text)
+    }
+
+    #[test]
+    fn reads_every_kind_of_value() {
+        let text = r#" {"a":[1,-0.5e+2,true,false,null],"b":{"c":"x\"\\\/\b\f\n\r\tA\ud834\udd1e"}} "#;
+        let value = parse(text.as_bytes()).unwrap();
+        let expected = serde_json::from_str::<serde_json::Value>(text).unwrap();
+        assert_eq!(value.to_value(), expected);
+    }
+
+    #[test]
+    fn a_member_that_stands_twice_is_refused_at_every_depth_and_in_every_spelling() {
+        for text in [r#"{"a":1,"a":1}"#, r#"{"iss":1,"is\u0073":2}"#, r#"[{"x":{"y":1,"y":2}}]"#] {
+            assert_eq!(refused(text), JsonError::RepeatedMember, "{text}");
+        }
+        assert!(parse(br#"{"a":{"b":1},"c":{"b":1}}"#).is_ok());
+        let many: Vec<String> = (0..40).map(|n| format!("\"m{n}\":0")).collect();
+        assert!(parse(format!("{{{}}}", many.join(",")).as_bytes()).is_ok());
+        assert_eq!(refused(&format!("{{{},\"m7\":0}}", many.join(","))), JsonError::RepeatedMember);
+    }
+
+    #[test]
+    fn sixteen_levels_are_read_and_seventeen_are_not() {
+        let nest = |n: usize| format!("{}{}", "[".repeat(n), "]".repeat(n));
+        assert!(parse(nest(16).as_bytes()).is_ok());
+        assert_eq!(refused(&nest(17)), JsonError::TooDeep);
+        assert_eq!(refused(&"[".repeat(100_000)), JsonError::TooDeep);
+    }
+
+    #[test]
+    fn dialects_of_json_are_refused() {
+        for text in [
+            "",
+            " ",
+            "NaN",
+            "01",
+            "+1",
+            ".5",
+            "1.",
+            "1e",
+            "-",
+            "[1,]",
+            "{\"a\":1,}",
+            "{'a':1}",
+            "{} {}",
+            "// x\n1",
+            "\"\u{1}\"",
+            "\"\\ud800\"",
+            "\"\\udc00\"",
+            "\"\\ud800\\u0041\"",
+            "\"\\x\"",
+            "\"a",
+            "{\"a\"}",
+            "{a:1}",
+            "tru",
+            "nul",
+            "[1 2]",
+            "\u{feff}1",
+            "1\u{0}",
+        ] {
+            assert_eq!(refused(text), JsonError::Syntax, "{text:?}");
+        }
+        assert_eq!(parse(b"\"\xff\""), Err(JsonError::NotUtf8));
+    }
+
+    #[test]
+    fn a_path_leads_through_objects_and_prefers_a_name_that_holds_the_dots() {
+        let value = parse(br#"{"a":{"b":{"c":1}},"https://x.y/z":2}"#).unwrap();
+        let object = value.as_object().unwrap();
+        assert_eq!(object.at("a.b.c"), Some(&Json::Number("1")));
+        assert_eq!(object.at("https://x.y/z"), Some(&Json::Number("2")));
+        assert_eq!(object.at("a.c"), None);
+    }
+}
