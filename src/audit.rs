@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use tokio::sync::mpsc;
 
-use crate::metrics;
+use crate::meters;
 
 /// One decision about a request, as written to [`AUDIT_TARGET`](crate::AUDIT_TARGET). Holds no token.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,7 +74,7 @@ impl AuditSink {
     pub(crate) fn send(&self, event: AuditEvent) {
         if self.sender.try_send(event).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
-            metrics::audit_dropped();
+            meters::audit_dropped();
         }
     }
 }

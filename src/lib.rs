@@ -122,10 +122,12 @@
     )
 )]
 
+mod audit;
 mod clock;
 #[cfg(feature = "config")]
 mod config;
 mod error;
+mod meters;
 mod middleware;
 mod policy;
 mod remote;
@@ -142,10 +144,13 @@ pub mod danger;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+pub use audit::{AuditEvent, AuditEvents, AuditSink};
 pub use clock::{Clock, SystemClock};
 #[cfg(feature = "config")]
 pub use config::{auth::AuthConfig, table::ConfigTable};
 pub use error::{ConfigError, ConfigProblem};
+#[cfg(feature = "metrics")]
+pub use meters::metric_names;
 pub use middleware::auth::{Auth, AuthLayer};
 pub use middleware::auth_future::ResponseFuture;
 pub use middleware::body::{BytesBody, EmptyBody, MapBody, RefusalBody};
@@ -162,7 +167,7 @@ pub use remote::http_client::{HttpClient, HttpError, HttpFuture};
 pub use server::builder::ResourceServerBuilder;
 pub use server::issuer::Issuer;
 pub use server::resource_server::ResourceServer;
-pub use telemetry::{AUDIT_TARGET, KEYS_TARGET};
+pub use telemetry::{AUDIT_TARGET, KEYS_TARGET, SPAN_FIELDS};
 pub use token::access_token::AccessToken;
 pub use token::claims::{Audience, Claims};
 pub use token::error::{AuthError, ErrorKind};

@@ -1,19 +1,39 @@
 //! Every event this crate emits, once. No token, proof or secret ever stands in one.
 
+use std::time::SystemTime;
+
 use tracing::{debug, error, info, warn};
 
+use crate::audit::AuditEvent;
+use crate::meters;
 use crate::token::claims::ClaimSet;
 use crate::token::error::{AuthError, ErrorKind};
+use crate::token::resource::Resource;
 use crate::token::untrusted::Untrusted;
 
 /// The target of the audit events: one for each decision, a refusal at `info`, a pass at `debug`.
 ///
 /// Fields: `code` (stable, see [`AuthError::code`]; `authenticated` or `authorized` for a pass), `issuer`,
-/// `subject`, `client_id` (of verified tokens only), `required_scope`, `detail`, `remedy`.
+/// `subject`, `client_id` (of verified tokens only), `required_scope`, `detail`, `remedy`. For sinks other than
+/// `tracing` there is [`AuditSink`](crate::AuditSink).
 pub const AUDIT_TARGET: &str = "tower_bearer::audit";
 
 /// The target of the events about issuers' keys: what was fetched, what failed, what was skipped.
 pub const KEYS_TARGET: &str = "tower_bearer::keys";
+
+/// The fields that are recorded on the current span where it declares them: `auth.outcome` (as `code` above),
+/// `auth.issuer`, `auth.subject`, `auth.client_id`.
+///
+/// # Example
+/// With `tower-http`'s `TraceLayer` outside `AuthLayer`:
+/// ```
+/// use tower_http::trace::TraceLayer;
+/// let trace = TraceLayer::new_for_http().make_span_with(|request: &http::Request<()>| {
+///     tracing::info_span!("request", method = %request.method(), auth.outcome = tracing::field::Empty,
+///         auth.client_id = tracing::field::Empty)
+/// });
+/// ```
+pub const SPAN_FIELDS: [&str; 4] = ["auth.outcome", "auth.issuer", "auth.subject", "auth.client_id"];
 
 /// What was decided about a request.
 #[derive(Debug, Clone, Copy)]
@@ -23,39 +43,91 @@ pub(crate) enum Decision<'a> {
     Refused(&'a AuthError),
 }
 
-/// Writes the one audit event of a decision. `claims` only if the token was verified.
-pub(crate) fn audit(decision: Decision<'_>, claims: Option<&ClaimSet>) {
-    let issuer = claims.map(|claims| &*claims.issuer);
-    let subject = claims.and_then(|claims| claims.subject.as_deref()).map(|subject| Untrusted(subject).to_string());
-    let client_id = claims.and_then(|claims| claims.client_id.as_deref()).map(|client| Untrusted(client).to_string());
-    match decision {
-        Decision::Authenticated => {
-            debug!(target: "tower_bearer::audit", code = "authenticated", issuer, subject, client_id);
-        }
-        Decision::Authorized { required } => {
-            debug!(target: "tower_bearer::audit", code = "authorized", issuer, subject, client_id, detail = required);
-        }
-        Decision::Refused(error) if error.kind() == ErrorKind::Misconfigured => {
-            error!(target: "tower_bearer::audit", code = error.code(), remedy = error.remedy());
-        }
-        Decision::Refused(error) => {
-            let (code, remedy, detail) = (error.code(), error.remedy(), error.detail());
-            let required_scope = error.required_scope();
-            info!(target: "tower_bearer::audit", code, issuer, subject, client_id, required_scope, detail, remedy);
+impl Decision<'_> {
+    fn code(&self) -> &'static str {
+        match self {
+            Decision::Authenticated => "authenticated",
+            Decision::Authorized { .. } => "authorized",
+            Decision::Refused(error) => error.code(),
         }
     }
 }
 
-/// True if somebody listens to passes; spares the hot path the strings of an event nobody reads.
-pub(crate) fn audits_passes() -> bool {
-    tracing::enabled!(target: "tower_bearer::audit", tracing::Level::DEBUG)
+/// Tells of a decision, once: metrics, the current span, the audit event. `claims` only if the token was verified;
+/// `resource` is absent only where the layer is missing.
+pub(crate) fn decided(decision: Decision<'_>, claims: Option<&ClaimSet>, resource: Option<&Resource>) {
+    if !matches!(decision, Decision::Authorized { .. }) {
+        meters::request(decision.code());
+    }
+    record_on_span(decision.code(), claims);
+    let sink = resource.and_then(|resource| resource.audit_sink.as_ref());
+    let passed = !matches!(decision, Decision::Refused(_));
+    // Spares the hot path the strings of an event that nobody reads.
+    if passed && sink.is_none() && !tracing::enabled!(target: "tower_bearer::audit", tracing::Level::DEBUG) {
+        return;
+    }
+    let event = event(decision, claims);
+    write(&event, decision);
+    if let Some(sink) = sink {
+        sink.send(event);
+    }
+}
+
+fn event(decision: Decision<'_>, claims: Option<&ClaimSet>) -> AuditEvent {
+    let shown = |text: Option<&str>| text.map(|text| Untrusted(text).to_string());
+    let (detail, remedy) = match decision {
+        Decision::Authenticated => (None, None),
+        Decision::Authorized { required } => (Some(required), None),
+        Decision::Refused(error) => (error.detail(), Some(error.remedy())),
+    };
+    AuditEvent {
+        time: SystemTime::now(),
+        code: decision.code(),
+        issuer: claims.map(|claims| claims.issuer.as_ref().to_owned()),
+        subject: shown(claims.and_then(|claims| claims.subject.as_deref())),
+        client_id: shown(claims.and_then(|claims| claims.client_id.as_deref())),
+        detail: detail.map(String::from),
+        remedy,
+    }
+}
+
+fn write(event: &AuditEvent, decision: Decision<'_>) {
+    let AuditEvent { code, remedy, .. } = event;
+    let [issuer, subject, client_id, detail] =
+        [&event.issuer, &event.subject, &event.client_id, &event.detail].map(Option::as_deref);
+    match decision {
+        Decision::Refused(error) if error.kind() == ErrorKind::Misconfigured => {
+            error!(target: "tower_bearer::audit", code, remedy);
+        }
+        Decision::Refused(error) => {
+            let required_scope = error.required_scope();
+            info!(target: "tower_bearer::audit", code, issuer, subject, client_id, required_scope, detail, remedy);
+        }
+        _ => debug!(target: "tower_bearer::audit", code, issuer, subject, client_id, detail),
+    }
+}
+
+fn record_on_span(code: &'static str, claims: Option<&ClaimSet>) {
+    let span = tracing::Span::current();
+    if span.is_disabled() {
+        return;
+    }
+    let [outcome, issuer, subject, client_id] = SPAN_FIELDS;
+    span.record(outcome, code);
+    if let Some(claims) = claims {
+        span.record(issuer, &*claims.issuer);
+        span.record(subject, claims.subject.as_deref());
+        span.record(client_id, claims.client_id.as_deref());
+    }
 }
 
 pub(crate) fn keys_refreshed(issuer: &str, usable: usize, skipped: usize) {
+    meters::keys_refreshed(issuer, "ok");
     debug!(target: "tower_bearer::keys", issuer, usable, skipped, "keys refreshed");
 }
 
-pub(crate) fn keys_failed(issuer: &str, reason: &str, detail: &str) {
+pub(crate) fn keys_failed(issuer: &str, reason: &'static str, detail: &str) {
+    meters::keys_refreshed(issuer, reason);
     warn!(target: "tower_bearer::keys", issuer, reason, detail, "keys could not be refreshed; the last good set stays in force");
 }
 

@@ -138,7 +138,7 @@ impl<R> AuthLayer<R> {
         let credentials = match ResourceRequest::read(request.headers()) {
             Ok(credentials) => credentials,
             Err(error) => {
-                telemetry::audit(Decision::Refused(&error), None);
+                telemetry::decided(Decision::Refused(&error), None, Some(self.shared.server.resource()));
                 return Step::Answer(self.refuse(error, head));
             }
         };

@@ -37,8 +37,9 @@ impl AuthRejection {
     /// Writes the audit event of the refusal.
     fn audited(error: AuthError, parts: &Parts) -> Self {
         let claims = parts.extensions.get::<Claims>().map(Claims::set);
-        telemetry::audit(Decision::Refused(&error), claims);
-        AuthRejection::new(error, parts)
+        let rejection = AuthRejection::new(error, parts);
+        telemetry::decided(Decision::Refused(&rejection.error), claims, rejection.resource.as_deref());
+        rejection
     }
 
     /// Why the request was refused.

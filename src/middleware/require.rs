@@ -15,6 +15,7 @@ use super::body::{BytesBody, EmptyBody, MapBody, RefusalBody};
 use super::challenge::refuse;
 use super::passage::{Because, Visitor, visitor};
 use crate::error::{ConfigError, ConfigProblem};
+use crate::meters::Stopwatch;
 use crate::policy::requirement::Requirement;
 use crate::telemetry::{self, Decision};
 use crate::token::claims::Claims;
@@ -72,9 +73,12 @@ struct Rule {
 }
 
 impl Rule {
-    /// Judges what the layer left in the extensions, and writes the audit event.
+    /// Judges what the layer left in the extensions, and tells of the decision.
     fn judge(&self, extensions: &Extensions) -> Result<(), AuthError> {
-        let (result, claims) = match visitor(extensions) {
+        let watch = Stopwatch::start();
+        let visitor = visitor(extensions);
+        let resource = visitor.as_ref().ok().map(|visitor| visitor.resource().clone());
+        let (result, claims) = match visitor {
             Ok(Visitor::Known(claims)) => (self.check(claims), Some(claims.set())),
             Ok(Visitor::Unknown(visitor)) if visitor.because == Because::Anonymous => {
                 (Err(Reason::MissingToken.into()), None)
@@ -82,13 +86,12 @@ impl Rule {
             Ok(Visitor::Unknown(_)) => return Ok(()),
             Err(error) => (Err(error), None),
         };
-        match &result {
-            Ok(()) if telemetry::audits_passes() => {
-                telemetry::audit(Decision::Authorized { required: &self.text }, claims);
-            }
-            Ok(()) => {}
-            Err(error) => telemetry::audit(Decision::Refused(error), claims),
-        }
+        watch.authorized();
+        let decision = match &result {
+            Ok(()) => Decision::Authorized { required: &self.text },
+            Err(error) => Decision::Refused(error),
+        };
+        telemetry::decided(decision, claims, resource.as_deref());
         result
     }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::HeaderValue;
 
+use crate::audit::AuditSink;
 use crate::clock::{Clock, SystemClock};
 use crate::error::{ConfigError, ConfigProblem};
 use crate::remote::http_client::{Door, HttpClient};
@@ -42,6 +43,7 @@ pub struct ResourceServerBuilder {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) http_client: Option<Arc<dyn HttpClient>>,
     pub(super) refusal_body: Option<RefusalHook>,
+    pub(super) audit_sink: Option<AuditSink>,
     pub(super) allow_http: bool,
     pub(super) any_audience: bool,
 }
@@ -61,6 +63,7 @@ impl ResourceServerBuilder {
             clock: Arc::new(SystemClock::new()),
             http_client: None,
             refusal_body: None,
+            audit_sink: None,
             allow_http: false,
             any_audience: false,
         }
@@ -153,6 +156,12 @@ impl ResourceServerBuilder {
         self
     }
 
+    /// Sends every decision to this sink as well, beside the events on `tracing`. Never blocks a request.
+    pub fn audit_sink(mut self, sink: AuditSink) -> Self {
+        self.audit_sink = Some(sink);
+        self
+    }
+
     /// Accepts http for issuers and key sets that are not on loopback. Whoever is on the way can then
     /// replace the keys and so forge any token.
     pub fn danger_allow_http(mut self) -> Self {
@@ -228,6 +237,7 @@ impl ResourceServerBuilder {
             authorization_servers: self.issuers.iter().map(|issuer| issuer.identifier.clone()).collect(),
             challenge_scope: (!self.challenge_scope.is_empty()).then(|| self.challenge_scope.join(" ")),
             refusal_body: self.refusal_body.clone(),
+            audit_sink: self.audit_sink.clone(),
             identifier,
         }
     }

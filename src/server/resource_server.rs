@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::clock::{Clock, Now};
+use crate::meters::{self, Stopwatch};
 use crate::remote::jwks::KeyView;
 use crate::remote::refresh::Why;
 use crate::server::builder::ResourceServerBuilder;
@@ -119,30 +120,70 @@ impl ResourceServer {
 
     /// Judges what can be judged now; only what must be fetched is left to a future.
     pub(crate) fn begin(&self, request: ResourceRequest<'_>) -> Progress {
-        let inner = &self.inner;
-        let Some(token) = request.token() else {
-            return Progress::Done(concluded(Err(Reason::MissingToken.into())));
-        };
-        let now = Now::read(&*inner.clock);
-        let digest = match inner.admissible(token, now) {
-            Ok(digest) => digest,
-            Err(reason) => return Progress::Done(concluded(Err(reason.into()))),
-        };
-        if let Some(entry) = inner.cached(digest, now) {
-            return Progress::Done(concluded(inner.judge_again(&entry, now)));
-        }
-        match inner.verifier.verify(token, now, Round::First) {
-            Ok(claims) => Progress::Done(concluded(inner.admit(token, digest, claims, now))),
-            Err(Stuck::Refused(error)) => Progress::Done(concluded(Err(error))),
-            Err(Stuck::Waits { issuer, why }) => {
-                let later = inner.clone().verify_later(AccessToken::new(token), digest, issuer, why);
-                Progress::Waiting(Box::pin(async { concluded(later.await) }))
-            }
+        let inner = self.inner.clone();
+        match inner.judge(request) {
+            Ok(claims) => Progress::Done(inner.conclude(Ok(claims))),
+            Err(Held::Refused(error)) => Progress::Done(inner.conclude(Err(error))),
+            Err(Held::Waits(wait)) => Progress::Waiting(Box::pin(async move {
+                let result = inner.verify_later(wait).await;
+                inner.conclude(result)
+            })),
         }
     }
 }
 
+/// Why a request has no claims yet.
+enum Held {
+    Refused(AuthError),
+    Waits(Wait),
+}
+
+impl<E: Into<AuthError>> From<E> for Held {
+    fn from(error: E) -> Self {
+        Held::Refused(error.into())
+    }
+}
+
+/// A token whose issuer's keys must be fetched first.
+struct Wait {
+    token: AccessToken,
+    digest: u128,
+    issuer: Arc<str>,
+    why: Why,
+}
+
 impl Inner {
+    /// Tells of the decision, once.
+    fn conclude(&self, result: Result<Claims, AuthError>) -> Result<Claims, AuthError> {
+        let (decision, claims) = match &result {
+            Ok(claims) => (Decision::Authenticated, Some(claims.set())),
+            Err(error) => (Decision::Refused(error), None),
+        };
+        telemetry::decided(decision, claims, Some(&self.resource));
+        result
+    }
+
+    fn judge(&self, request: ResourceRequest<'_>) -> Result<Claims, Held> {
+        let token = request.token().ok_or(Reason::MissingToken)?;
+        let now = Now::read(&*self.clock);
+        let digest = self.admissible(token, now)?;
+        let entry = self.cached(digest, now);
+        meters::cache_lookup(entry.is_some());
+        if let Some(entry) = entry {
+            return Ok(self.judge_again(&entry, now)?);
+        }
+        let watch = Stopwatch::start();
+        let verdict = self.verifier.verify(token, now, Round::First);
+        watch.verified();
+        match verdict {
+            Ok(set) => Ok(self.admit(token, digest, set, now)?),
+            Err(Stuck::Refused(error)) => Err(error.into()),
+            Err(Stuck::Waits { issuer, why }) => {
+                Err(Held::Waits(Wait { token: AccessToken::new(token), digest, issuer, why }))
+            }
+        }
+    }
+
     fn admissible(&self, token: &str, now: Now) -> Result<u128, Reason> {
         if token.len() > MAX_TOKEN {
             return Err(Reason::TokenTooLarge);
@@ -178,13 +219,8 @@ impl Inner {
         Ok(claims)
     }
 
-    async fn verify_later(
-        self: Arc<Self>,
-        token: AccessToken,
-        digest: u128,
-        issuer: Arc<str>,
-        why: Why,
-    ) -> Result<Claims, AuthError> {
+    async fn verify_later(&self, wait: Wait) -> Result<Claims, AuthError> {
+        let Wait { token, digest, issuer, why } = wait;
         let remote = self.verifier.remote(&issuer).ok_or(Reason::KeysUnavailable)?;
         let refreshed = remote.refresh(why).await;
         // Judged again even if nothing could be fetched now: between the first look and this one another
@@ -212,16 +248,6 @@ fn check_binding(set: &ClaimSet) -> Result<(), Reason> {
         Some(confirmation) if confirmation.key_thumbprint.is_some() => Err(Reason::SenderConstrained),
         Some(_) => Err(Reason::CertificateBound),
     }
-}
-
-/// Writes the audit event of a decision, once.
-fn concluded(result: Result<Claims, AuthError>) -> Result<Claims, AuthError> {
-    match &result {
-        Ok(claims) if telemetry::audits_passes() => telemetry::audit(Decision::Authenticated, Some(claims.set())),
-        Ok(_) => {}
-        Err(error) => telemetry::audit(Decision::Refused(error), None),
-    }
-    result
 }
 
 impl fmt::Debug for ResourceServer {

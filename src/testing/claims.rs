@@ -89,6 +89,7 @@ impl TestClaims {
             authorization_servers: Vec::new(),
             challenge_scope: None,
             refusal_body: None,
+            audit_sink: None,
         };
         let set = ClaimSet {
             issuer: text("iss").unwrap_or_default().into(),

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::refusal::RefusalHook;
+use crate::audit::AuditSink;
 
 /// The names of one resource server; every `Claims` it verified leads back to it.
 pub(crate) struct Resource {
@@ -14,6 +15,7 @@ pub(crate) struct Resource {
     pub(crate) authorization_servers: Vec<String>,
     pub(crate) challenge_scope: Option<String>,
     pub(crate) refusal_body: Option<RefusalHook>,
+    pub(crate) audit_sink: Option<AuditSink>,
 }
 
 /// Where the protected resource metadata document stands (RFC 9728 section 3.1).
