@@ -163,6 +163,7 @@ pub use policy::expression::RequirementError;
 pub use policy::path::normalize_path;
 pub use policy::requirement::Requirement;
 pub use policy::routes::{RouteError, RouteRules};
+pub use remote::health::{IssuerHealth, KeyState};
 pub use remote::http_client::{HttpClient, HttpError, HttpFuture};
 pub use server::builder::ResourceServerBuilder;
 pub use server::issuer::Issuer;

@@ -38,6 +38,11 @@ pub fn stop_signal() -> io::Result<watch::Receiver<bool>> {
     Ok(receiver)
 }
 
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // An error means that the sender is gone, which ends as well.
+    let _ = stop.wait_for(|stopped| *stopped).await;
+}
+
 pub async fn bind(address: &str) -> io::Result<TcpListener> {
     TcpListener::bind(address)
         .await
@@ -65,7 +70,7 @@ where
                     continue;
                 }
             },
-            _ = stop.wait_for(|stopped| *stopped) => break,
+            () = stopped(&mut stop) => break,
         };
         let _ = stream.set_nodelay(true);
         let answer = answer.clone();

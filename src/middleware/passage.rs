@@ -32,8 +32,8 @@ pub(crate) enum Visitor<'a> {
     Unknown(&'a Unauthenticated),
 }
 
-impl Visitor<'_> {
-    pub(crate) fn resource(&self) -> &Arc<Resource> {
+impl<'a> Visitor<'a> {
+    pub(crate) fn resource(&self) -> &'a Arc<Resource> {
         match self {
             Visitor::Known(claims) => &claims.set().resource,
             Visitor::Unknown(unauthenticated) => &unauthenticated.resource,

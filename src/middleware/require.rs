@@ -77,7 +77,7 @@ impl Rule {
     fn judge(&self, extensions: &Extensions) -> Result<(), AuthError> {
         let watch = Stopwatch::start();
         let visitor = visitor(extensions);
-        let resource = visitor.as_ref().ok().map(|visitor| visitor.resource().clone());
+        let resource = visitor.as_ref().ok().map(|visitor| &**visitor.resource());
         let (result, claims) = match visitor {
             Ok(Visitor::Known(claims)) => (self.check(claims), Some(claims.set())),
             Ok(Visitor::Unknown(visitor)) if visitor.because == Because::Anonymous => {
@@ -91,7 +91,7 @@ impl Rule {
             Ok(()) => Decision::Authorized { required: &self.text },
             Err(error) => Decision::Refused(error),
         };
-        telemetry::decided(decision, claims, resource.as_deref());
+        telemetry::decided(decision, claims, resource);
         result
     }
 

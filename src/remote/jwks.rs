@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use super::discovery::{DiscoveryError, discover};
+use super::health::{IssuerHealth, KeyState};
 use super::http_client::{Door, HttpError, before};
 use super::refresh::{Gate, KeyTiming, Start, Why};
 use crate::clock::Now;
@@ -88,6 +89,7 @@ struct State {
     exposed: HashSet<Box<str>>,
     /// When the last attempt that ended was begun.
     tried: Option<Now>,
+    last_error: Option<String>,
     attempt: Option<AbortHandle>,
     background: Option<AbortHandle>,
     closed: bool,
@@ -120,6 +122,27 @@ impl RemoteJwks {
             return KeyView::OverAge(snapshot);
         }
         KeyView::Fresh(snapshot)
+    }
+
+    /// The state for an operator. Begins a fetch where there are no keys.
+    pub(crate) fn health(&self, now: Now) -> IssuerHealth {
+        let keys = match self.view(now) {
+            KeyView::Missing => {
+                self.begin(Why::Missing);
+                KeyState::Missing
+            }
+            KeyView::Fresh(snapshot) if snapshot.age(now) <= self.shared.timing.refresh.mul_f64(1.1) => KeyState::Fresh,
+            KeyView::Fresh(_) | KeyView::OverAge(_) => KeyState::Stale,
+        };
+        let snapshot = self.shared.snapshot.load();
+        let state = self.shared.state();
+        IssuerHealth {
+            issuer: self.shared.issuer.clone(),
+            keys,
+            age: snapshot.as_ref().filter(|_| keys != KeyState::Missing).map(|snapshot| snapshot.age(now)),
+            last_error: state.last_error.clone(),
+            next_attempt: Some(state.gate.due().saturating_sub(now.monotonic)),
+        }
     }
 
     /// Begins a fetch, unless it is too early for one, and does not wait for it.
@@ -302,10 +325,12 @@ impl Attempt {
             Ok((keys, max_age)) => {
                 shared.install(keys);
                 let now = shared.now().monotonic;
+                shared.state().last_error = None;
                 shared.state().gate.succeeded(now, max_age, jitter, &shared.timing);
             }
             Err(error) => {
                 telemetry::keys_failed(&shared.issuer, error.code(), &error.to_string());
+                shared.state().last_error = Some(error.to_string());
                 let (now, has_keys) = (shared.now().monotonic, shared.snapshot.load().is_some());
                 shared.state().gate.failed(now, has_keys, jitter);
             }

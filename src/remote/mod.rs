@@ -1,6 +1,7 @@
 //! Floor 2: doors to the authorization server.
 
 pub(crate) mod discovery;
+pub(crate) mod health;
 pub(crate) mod http_client;
 pub(crate) mod jwks;
 pub(crate) mod refresh;

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 
 use crate::clock::{Clock, Now};
 use crate::meters::{self, Stopwatch};
+use crate::remote::health::IssuerHealth;
 use crate::remote::jwks::KeyView;
 use crate::remote::refresh::Why;
 use crate::server::builder::ResourceServerBuilder;
@@ -108,6 +109,25 @@ impl ResourceServer {
         outcome
     }
 
+    /// The state of each issuer's keys, for probes and dashboards. Where an issuer has none, asking for it also
+    /// begins a fetch, so that a service becomes ready without traffic. Never waits.
+    pub fn health(&self) -> Vec<IssuerHealth> {
+        let now = Now::read(&*self.inner.clock);
+        self.inner.verifier.health(now)
+    }
+
+    /// Sets the gauges that nobody sets in passing: the cache's size, the age of keys. Call it before each scrape.
+    #[cfg(feature = "metrics")]
+    pub fn record_gauges(&self) {
+        let (entries, bytes) = self.inner.cache.size();
+        meters::cache_size(entries, bytes);
+        for issuer in self.health() {
+            if let Some(age) = issuer.age {
+                meters::key_age(&issuer.issuer, age);
+            }
+        }
+    }
+
     /// True if this server made these claims from this very token, so that a nested layer need not again.
     /// They may have been kept since an earlier request, so what time can change is judged all the same.
     pub(crate) fn has_verified(&self, claims: &Claims, request: ResourceRequest<'_>) -> bool {
@@ -120,14 +140,17 @@ impl ResourceServer {
 
     /// Judges what can be judged now; only what must be fetched is left to a future.
     pub(crate) fn begin(&self, request: ResourceRequest<'_>) -> Progress {
-        let inner = self.inner.clone();
+        let inner = &self.inner;
         match inner.judge(request) {
             Ok(claims) => Progress::Done(inner.conclude(Ok(claims))),
             Err(Held::Refused(error)) => Progress::Done(inner.conclude(Err(error))),
-            Err(Held::Waits(wait)) => Progress::Waiting(Box::pin(async move {
-                let result = inner.verify_later(wait).await;
-                inner.conclude(result)
-            })),
+            Err(Held::Waits(wait)) => {
+                let inner = inner.clone();
+                Progress::Waiting(Box::pin(async move {
+                    let result = inner.verify_later(wait).await;
+                    inner.conclude(result)
+                }))
+            }
         }
     }
 }

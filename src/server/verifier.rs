@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::clock::Now;
+use crate::remote::health::IssuerHealth;
 use crate::remote::jwks::{KeyView, RemoteJwks, Snapshot};
 use crate::remote::refresh::Why;
 use crate::token::claims::ClaimSet;
@@ -120,6 +121,20 @@ impl Verifier {
             KeySource::Remote(remote) => Some(remote),
             _ => None,
         }
+    }
+
+    /// In the order of the issuers' names. Keys given by hand are always fresh.
+    pub(crate) fn health(&self, now: Now) -> Vec<IssuerHealth> {
+        let mut issuers: Vec<IssuerHealth> = self
+            .issuers
+            .iter()
+            .map(|(issuer, trusted)| match &trusted.keys {
+                KeySource::Remote(remote) => remote.health(now),
+                KeySource::Given(_) | KeySource::Secret(_) => IssuerHealth::given(issuer),
+            })
+            .collect();
+        issuers.sort_by(|one, other| one.issuer.cmp(&other.issuer));
+        issuers
     }
 
     pub(crate) fn remotes(&self) -> impl Iterator<Item = &RemoteJwks> {

@@ -63,6 +63,12 @@ impl TokenCache {
         (passed < self.max_age).then_some(entry)
     }
 
+    /// Entries and bytes held now.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn size(&self) -> (usize, u64) {
+        self.entries.as_ref().map_or((0, 0), |entries| (entries.len(), entries.weight()))
+    }
+
     pub(crate) fn put(&self, token: &str, entry: Entry) {
         if let Some(entries) = self.entries.as_ref().filter(|_| token.len() <= MAX_TOKEN) {
             entries.insert(entry.claims.set().digest, entry);
