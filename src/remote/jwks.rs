@@ -86,6 +86,7 @@ struct State {
     found: Option<(Uri, Duration)>,
     /// Thumbprints of keys that were published with their private part: never used again.
     exposed: HashSet<Box<str>>,
+    last_attempt: Option<Now>,
     attempt: Option<AbortHandle>,
     background: Option<AbortHandle>,
 }
@@ -113,7 +114,7 @@ impl RemoteJwks {
             return KeyView::Missing;
         }
         // The regular refresh has begun by 88 % of the interval; later the set needs one attempt first.
-        if age > timing.refresh.mul_f64(1.1) && !self.shared.tried_since(&snapshot, now) {
+        if age > timing.refresh.mul_f64(1.1) && !self.shared.tried_since(&snapshot) {
             return KeyView::OverAge(snapshot);
         }
         KeyView::Fresh(snapshot)
@@ -126,6 +127,14 @@ impl RemoteJwks {
     /// Nothing fresh can be had: 503, never a judgement of the token. `Ok(false)` means that the cool-down
     /// forbids another look, so that what the set does not hold is unknown.
     pub(crate) async fn refresh(&self, why: Why) -> Result<bool, AuthError> {
+        match self.attempt(why).await {
+            // An outage is no reason to doubt the set at hand; it is one for a key that nobody here has seen.
+            Err(_) if why == Why::OverAge => Ok(true),
+            result => result,
+        }
+    }
+
+    async fn attempt(&self, why: Why) -> Result<bool, AuthError> {
         let attempt = match self.shared.start(why) {
             Start::Begin(attempt) | Start::Join(attempt) => attempt,
             Start::CoolingDown => return Ok(false),
@@ -133,8 +142,7 @@ impl RemoteJwks {
         };
         self.shared.wait_for(attempt).await?;
         let failing = self.shared.state().gate.is_failing();
-        // An outage is no reason to doubt the set at hand; it is one for a key that nobody here has seen.
-        if failing && why != Why::OverAge { Err(self.shared.unavailable(RETRY_AFTER)) } else { Ok(true) }
+        if failing { Err(self.shared.unavailable(RETRY_AFTER)) } else { Ok(true) }
     }
 }
 
@@ -152,16 +160,15 @@ impl Shared {
         AuthError::retry_after(Reason::KeysUnavailable, wait)
     }
 
-    fn tried_since(&self, snapshot: &Snapshot, now: Now) -> bool {
-        let due = snapshot.fetched.monotonic + self.timing.refresh.mul_f64(0.7);
-        let begun = self.state().gate.last_begun();
-        // Without monotonic progress (a frozen machine) only an attempt of this moment counts.
-        begun.is_some_and(|begun| begun > due || begun == now.monotonic)
+    /// True if a refresh was begun when this set was due for one, by either clock.
+    fn tried_since(&self, snapshot: &Snapshot) -> bool {
+        let due = self.timing.refresh.mul_f64(0.7);
+        self.state().last_attempt.is_some_and(|begun| snapshot.age(begun) > due)
     }
 
     fn start(self: &Arc<Self>, why: Why) -> Start {
-        let now = self.now().monotonic;
-        let start = self.state().gate.ask(why, now, &self.timing);
+        let now = self.now();
+        let start = self.state().gate.ask(why, now.monotonic, &self.timing);
         let Start::Begin(number) = start else { return start };
         let attempt = Attempt { shared: self.clone(), number };
         // Without a runtime the attempt is dropped here, which counts as a failure.
@@ -171,6 +178,7 @@ impl Shared {
         let idle = self.state().background.as_ref().is_none_or(AbortHandle::is_finished);
         let background = idle.then(|| runtime.spawn(keep_fresh(Arc::downgrade(self))).abort_handle());
         let mut state = self.state();
+        state.last_attempt = Some(now);
         state.attempt = Some(task);
         state.background = background.or(state.background.take());
         start

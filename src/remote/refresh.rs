@@ -127,10 +127,6 @@ impl Gate {
         self.due
     }
 
-    pub(crate) fn last_begun(&self) -> Option<Duration> {
-        self.last_begun
-    }
-
     pub(crate) fn is_failing(&self) -> bool {
         self.failures > 0
     }
