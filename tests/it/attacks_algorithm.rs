@@ -8,7 +8,7 @@ use tower_bearer::{Algorithm, Issuer, Jwks, ResourceServer};
 
 use crate::support::{AS, Fixture, RS};
 use crate::verdicts::{
-    RSA, jwk_without, passes, refuses_unverified, text_is_refused, text_passes, with_keys, with_keys_and,
+    RSA, jwk_without, passes, refuses, refuses_unverified, text_is_refused, text_passes, with_keys, with_keys_and,
 };
 
 /// The order of P-256, big-endian.
@@ -205,4 +205,27 @@ async fn s1_15_an_ed25519_signature_has_one_spelling() {
         text_is_refused(&fixture, &token.clone().with_signature(odd), "signature_invalid").await;
     }
     text_passes(&fixture, &token.with_signature(&genuine)).await;
+}
+
+#[tokio::test]
+async fn c7518_3_2_a_s1_20_s1_21_a_shared_secret_is_as_long_as_the_hash_and_no_word() {
+    let build = |issuer: Issuer| ResourceServer::builder(RS, issuer).build();
+    let secret = |length: usize| (0..length).map(|n| n as u8).collect::<Vec<_>>();
+    for (algorithm, length) in [(Algorithm::HS256, 32), (Algorithm::HS384, 48), (Algorithm::HS512, 64)] {
+        let issuer = || Issuer::new(AS).algorithms([algorithm]);
+        build(issuer().shared_secret(secret(length))).unwrap();
+        for short in [0, 1, length - 1] {
+            build(issuer().shared_secret(secret(short))).unwrap_err();
+        }
+        build(issuer()).unwrap_err();
+        build(issuer().jwks_uri("https://as.example.com/jwks")).unwrap_err();
+    }
+    for guess in ["a".repeat(32), "ab".repeat(16), "1234567".repeat(5)] {
+        build(Issuer::new(AS).shared_secret(guess)).unwrap_err();
+    }
+    let key = SigningKey::secret(Algorithm::HS256, &secret(32));
+    let fixture = Fixture::with(|issuer| issuer.shared_secret(secret(32)), |builder| builder);
+    passes(&fixture, fixture.token().key(&key)).await;
+    let other = SigningKey::generate(Algorithm::HS256);
+    refuses(&fixture, fixture.token().key(&other), "signature_invalid").await;
 }
