@@ -48,13 +48,16 @@ async fn s4_05_a_list_that_holds_a_trusted_issuer_is_no_issuer() {
     }
 }
 
+/// Where an issuer's keys come from.
+type Source = fn(Issuer, Jwks, Vec<u8>) -> Issuer;
+
 #[tokio::test]
 async fn s4_06_the_issuer_is_compared_wherever_its_keys_come_from() {
     let secret: Vec<u8> = (0..32).collect();
     let hmac = SigningKey::secret(Algorithm::HS256, &secret);
     let key = SigningKey::generate(Algorithm::ES256).with_kid("1");
     let keys = Jwks::parse(json!({"keys": [key.jwk()]}).to_string().as_bytes()).unwrap();
-    let sources: [(fn(Issuer, Jwks, Vec<u8>) -> Issuer, &SigningKey); 4] = [
+    let sources: [(Source, &SigningKey); 4] = [
         (|issuer, _, _| issuer, &key),
         (|issuer, _, _| issuer.jwks_uri("https://as.example.com/jwks"), &key),
         (|issuer, keys, _| issuer.keys(keys), &key),

@@ -142,7 +142,7 @@ async fn c7517_5_b_s5_05_s5_06_a_shared_secret_or_private_key_in_a_set_is_never_
 async fn c7518_3_3_a_s5_07_s5_08_rsa_keys_have_2048_to_8192_bits_and_an_exponent_of_32() {
     let modulus = |bits: usize| {
         let mut bytes = vec![0xA5; bits.div_ceil(8)];
-        bytes[0] = if bits % 8 == 0 { 0xC5 } else { ((1_u16 << (bits % 8)) - 1) as u8 };
+        bytes[0] = if bits.is_multiple_of(8) { 0xC5 } else { ((1_u16 << (bits % 8)) - 1) as u8 };
         base64url(&bytes)
     };
     let key = |n: String, e: &[u8]| parse(&json!({"kty": "RSA", "n": n, "e": base64url(e), "kid": "weak"}));
