@@ -3,6 +3,11 @@
 //! Names are sentences that begin with the conformance id they prove: `c6750_2_1_a_...`, `s1_01_...`, `r26_...`.
 
 mod access_token_profile;
+mod attacks_algorithm;
+mod attacks_encoding;
+mod attacks_issuer;
+mod attacks_keys;
+mod attacks_time;
 mod bcp;
 mod bearer;
 mod bound_tokens;
