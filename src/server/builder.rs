@@ -12,7 +12,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::error::{ConfigError, ConfigProblem};
 use crate::remote::http_client::{Door, HttpClient};
 use crate::remote::url;
-use crate::server::issuer::{Issuer, Keys};
+use crate::server::issuer::{Issuer, Keys, audience_problem};
 use crate::server::resource_server::{Inner, ResourceServer};
 use crate::server::verifier::{Trusted, Verifier};
 use crate::store::token_cache::TokenCache;
@@ -203,12 +203,13 @@ impl ResourceServerBuilder {
         names.sort_unstable();
         for pair in names.windows(2).filter(|pair| pair.first() == pair.last()) {
             let name = pair.first().copied().unwrap_or_default();
-            problems.push(ConfigProblem::new("issuer", name, "stands twice; put both settings into one `Issuer`"));
+            problems.push(ConfigProblem::new("issuer", url::shown(name), "stands twice; put both settings into one `Issuer`"));
         }
-        self.audience_problems(&mut problems);
+        let audiences = self.audiences.iter().filter(|audience| !(audience.is_empty() && self.any_audience));
+        problems.extend(audiences.filter_map(|audience| audience_problem(audience)));
         if let Some(resource) = &self.resource {
             if let Err(bad) = url::check(resource, self.allow_http) {
-                problems.push(ConfigProblem::new("resource", resource, bad.remedy()));
+                problems.push(ConfigProblem::new("resource", url::shown(resource), bad.remedy()));
             }
         }
         if let Some(realm) = self.realm.as_ref().filter(|realm| !realm.bytes().all(|byte| matches!(byte, b' '..=b'~')))
@@ -228,19 +229,6 @@ impl ResourceServerBuilder {
             problems.push(ConfigProblem::new("token_cache_ttl", format_args!("{:?}", self.cache_ttl), remedy));
         }
         problems
-    }
-
-    fn audience_problems(&self, problems: &mut Vec<ConfigProblem>) {
-        for audience in &self.audiences {
-            let remedy = match audience.as_str() {
-                "" if self.any_audience => continue,
-                "" => "must be the `aud` of tokens for this service; without one every token of the issuer would pass",
-                text if text.starts_with('/') => "must be an absolute URI or the exact identifier that the issuer uses",
-                text if text.contains('#') => "must not have a fragment (RFC 8707 section 2)",
-                _ => continue,
-            };
-            problems.push(ConfigProblem::new("audience", audience, remedy));
-        }
     }
 
     /// The given client, else the default one where an issuer is remote.
@@ -307,7 +295,7 @@ fn default_client() -> Result<Arc<dyn HttpClient>, ConfigProblem> {
 impl fmt::Debug for ResourceServerBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResourceServerBuilder")
-            .field("audiences", &self.audiences)
+            .field("audiences", &self.audiences.iter().map(|audience| url::shown(audience)).collect::<Vec<_>>())
             .field("issuers", &self.issuers)
             .finish_non_exhaustive()
     }

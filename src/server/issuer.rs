@@ -157,11 +157,13 @@ impl Issuer {
     pub(crate) fn problems(&self, allow_http: bool) -> Vec<ConfigProblem> {
         let mut problems = Vec::new();
         if let Err(bad) = url::check_issuer(&self.identifier, allow_http) {
-            problems.push(ConfigProblem::new("issuer", &self.identifier, bad.remedy()));
+            problems.push(ConfigProblem::new("issuer", url::shown(&self.identifier), bad.remedy()));
         }
         if let Keys::Uri(uri) = &self.keys {
             if let Err(bad) = url::check(uri, allow_http) {
-                problems.push(ConfigProblem::new("jwks_uri", uri, bad.remedy()));
+                // A query may hold an access key.
+                let shown = url::shown(uri.split('?').next().unwrap_or_default());
+                problems.push(ConfigProblem::new("jwks_uri", shown, bad.remedy()));
             }
         }
         self.key_problems(&mut problems);
@@ -170,8 +172,8 @@ impl Issuer {
                 problems.push(ConfigProblem::new(setting, path, "must name a claim"));
             }
         }
-        if self.audiences.as_ref().is_some_and(|audiences| audiences.iter().any(String::is_empty)) {
-            problems.push(ConfigProblem::new("audience", "", "must not be empty"));
+        for audience in self.audiences.iter().flatten() {
+            problems.extend(audience_problem(audience));
         }
         timing_problems(&self.timing, &mut problems);
         problems
@@ -249,6 +251,17 @@ impl Issuer {
     }
 }
 
+/// What is wrong with an audience, be it the server's or one issuer's.
+pub(crate) fn audience_problem(audience: &str) -> Option<ConfigProblem> {
+    let remedy = match audience {
+        "" => "must be the `aud` of tokens for this service; without one every token of the issuer would pass",
+        text if text.starts_with('/') => "must be an absolute URI or the exact identifier that the issuer uses",
+        text if text.contains('#') => "must not have a fragment (RFC 8707 section 2)",
+        _ => return None,
+    };
+    Some(ConfigProblem::new("audience", url::shown(audience), remedy))
+}
+
 fn timing_problems(timing: &KeyTiming, problems: &mut Vec<ConfigProblem>) {
     let mut bounds = |setting, value: Duration, max: Duration| {
         if value < Duration::from_secs(1) || value > max {
@@ -287,6 +300,7 @@ impl From<String> for Issuer {
 /// Shows no secret.
 impl fmt::Debug for Issuer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Issuer").field("identifier", &self.identifier).field("typ", &self.typ).finish_non_exhaustive()
+        let identifier = url::shown(&self.identifier);
+        f.debug_struct("Issuer").field("identifier", &identifier).field("typ", &self.typ).finish_non_exhaustive()
     }
 }
