@@ -199,6 +199,17 @@ async fn c6750_3_b_part_c_row_1r_without_a_document_the_realm_keeps_the_challeng
 }
 
 #[tokio::test]
+async fn c6750_3_a_an_audience_of_odd_characters_still_makes_a_challenge_that_parses() {
+    for path in ["\u{e9}", "\u{7f}", "a b", "\"x", "{x}", "\\"] {
+        let challenge = challenge_of(&format!("{RS}/{path}")).await;
+        let challenge = parse(&challenge).unwrap();
+        assert!(!challenge.parameters.contains_key("resource_metadata"), "{challenge:?}");
+        assert!(challenge.parameters["realm"].starts_with(RS), "{challenge:?}");
+    }
+    assert_eq!(challenge_of("\u{e9}").await, "Bearer realm=\"\"");
+}
+
+#[tokio::test]
 async fn c6750_3_c_a_realm_set_by_hand_stands_once_in_every_challenge_and_is_quoted() {
     let fixture = Fixture::with(|issuer| issuer, |builder| builder.realm(r#"a"b\c"#));
     for row in rows(&fixture) {

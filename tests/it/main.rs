@@ -6,6 +6,7 @@ mod bearer;
 mod bound_tokens;
 mod challenge;
 mod composition;
+mod config;
 mod cors;
 #[cfg(feature = "axum")]
 mod extract;
