@@ -12,6 +12,7 @@ mod cors;
 mod extract;
 mod http_auth;
 mod metadata;
+mod privacy;
 mod scope;
 mod support;
 mod tower_contract;

@@ -1,0 +1,332 @@
+//! What is written down, and what is not: no token or secret in logs, `Debug`, errors or answers; one audit
+//! event for each decision.
+
+use std::collections::BTreeMap;
+use std::fmt::{Debug, Write};
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use serde_json::json;
+use tower::ServiceBuilder;
+use tower_bearer::testing::{Endpoint, SigningKey, TokenBuilder};
+use tower_bearer::{
+    AUDIT_TARGET, AccessToken, Algorithm, AuthLayer, Issuer, RequireScope, ResourceRequest, ResourceServer,
+};
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::{Context, SubscriberExt};
+use tracing_subscriber::{Layer, Registry};
+
+use crate::support::{AS, Fixture, Outcome, RS, get, send_through};
+
+/// One event with its fields as they were recorded.
+#[derive(Debug, Clone)]
+struct Record {
+    target: String,
+    level: Level,
+    fields: BTreeMap<&'static str, String>,
+}
+
+impl Record {
+    fn field(&self, name: &str) -> &str {
+        self.fields.get(name).map_or("", String::as_str)
+    }
+}
+
+impl Visit for Record {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.fields.insert(field.name(), value.to_owned());
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.fields.insert(field.name(), format!("{value:?}"));
+    }
+}
+
+/// Everything that was logged on this thread: as records, and as the text of the usual subscriber.
+#[derive(Clone, Default)]
+struct Log {
+    records: Arc<Mutex<Vec<Record>>>,
+    text: Arc<Mutex<Vec<u8>>>,
+}
+
+impl<S: Subscriber> Layer<S> for Log {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let metadata = event.metadata();
+        let mut record =
+            Record { target: metadata.target().into(), level: *metadata.level(), fields: BTreeMap::new() };
+        event.record(&mut record);
+        self.records.lock().unwrap().push(record);
+    }
+}
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.text.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Log {
+    /// Listens on this thread until the guard is dropped.
+    fn listen(level: LevelFilter) -> (Self, tracing::subscriber::DefaultGuard) {
+        let log = Log::default();
+        let writer = log.clone();
+        let text = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(move || writer.clone());
+        let subscriber = Registry::default().with(level).with(log.clone()).with(text);
+        (log, tracing::subscriber::set_default(subscriber))
+    }
+
+    /// The audit events since the last call.
+    fn audited(&self) -> Vec<Record> {
+        let records = std::mem::take(&mut *self.records.lock().unwrap());
+        records.into_iter().filter(|record| record.target == AUDIT_TARGET).collect()
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8(self.text.lock().unwrap().clone()).unwrap()
+    }
+}
+
+async fn send(fixture: &Fixture, scope: &'static str, authorization: &str) -> Outcome {
+    let request = get().header("authorization", authorization).body(()).unwrap();
+    let layers = ServiceBuilder::new().layer(AuthLayer::new(fixture.server.clone()));
+    send_through(layers.layer(RequireScope::all([scope])), request).await
+}
+
+async fn bearer(fixture: &Fixture, scope: &'static str, token: TokenBuilder) -> Outcome {
+    send(fixture, scope, &format!("Bearer {}", token.sign())).await
+}
+
+/// No 8 bytes in a row of any secret stand in the text.
+#[track_caller]
+fn assert_hidden(secrets: &[String], text: &str) {
+    for secret in secrets {
+        for window in secret.as_bytes().windows(8) {
+            let window = std::str::from_utf8(window).unwrap();
+            if let Some(at) = text.find(window) {
+                panic!("`{window}` of `{secret}` in: {:?}", &text[at.saturating_sub(80)..(at + 80).min(text.len())]);
+            }
+        }
+    }
+}
+
+/// Whatever an application could print of an answer.
+fn printable(outcome: &Outcome) -> String {
+    let mut text = format!("{:?}\n{:?}\n{}\n", outcome.headers, outcome.claims, outcome.body);
+    if let Some(error) = &outcome.error {
+        write!(text, "{error} {error:?} {:?} {}", error.detail(), error.remedy()).unwrap();
+    }
+    text
+}
+
+/// Tokens of every fate: passed, cached, refused for each kind of reason.
+fn tokens(fixture: &Fixture) -> Vec<String> {
+    let stranger = SigningKey::generate(Algorithm::ES256);
+    let good = fixture.token().scope("a").sign();
+    let builders = [
+        fixture.token(),
+        fixture.token().expired(),
+        fixture.token().audience("https://other.example.com"),
+        fixture.token().typ("JWT"),
+        fixture.token().signed_by(&stranger),
+        fixture.token().key(&stranger),
+        fixture.token().without("jti"),
+        fixture.token().claim("iss", "https://evil.example.com"),
+        fixture.token().bound_to_key("0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"),
+        fixture.token().claim("cnf", json!({"x5t#S256": "bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg2"})),
+        fixture.token().header("crit", ["x"]),
+        fixture.token().header("alg", "HS256"),
+        fixture.token().raw_payload("{\"iss\":"),
+        fixture.token().raw_header("not json at all"),
+        fixture.token().claim("pad", "y".repeat(17_000)),
+    ];
+    let mut tokens: Vec<String> = builders.into_iter().map(TokenBuilder::sign).collect();
+    tokens.extend([good.clone(), good, "opaque-token-of-another-kind_0123456789".into()]);
+    tokens
+}
+
+#[tokio::test]
+async fn s12_01_no_part_of_a_token_is_logged_printed_or_answered() {
+    let (log, _guard) = Log::listen(LevelFilter::TRACE);
+    let fixture = Fixture::new();
+    let tokens = tokens(&fixture);
+    let mut printed = format!("{:?} {:?}", fixture.server, AuthLayer::new(fixture.server.clone()));
+    for token in &tokens {
+        for line in [format!("Bearer {token}"), format!("Bearer {token} x"), format!("Bearer x, DPoP {token}"), format!("DPoP {token}")] {
+            printed += &printable(&send(&fixture, "a", &line).await);
+        }
+        let request = Request::get(format!("/r?access_token={token}")).header("cookie", format!("t={token}"));
+        printed += &printable(&fixture.send(request.body(()).unwrap()).await);
+        let request = get().header("authorization", format!("Bearer {token}")).body(()).unwrap();
+        write!(printed, "{:?} {:?}", ResourceRequest::read(request.headers()), AccessToken::new(token.as_str())).unwrap();
+    }
+    assert!(log.text().contains("authorized") && log.text().contains("token_expired"), "{}", log.text());
+    assert_hidden(&tokens, &log.text());
+    assert_hidden(&tokens, &printed);
+}
+
+#[tokio::test]
+async fn s12_01_a_token_is_not_logged_while_the_issuer_is_down() {
+    let (log, _guard) = Log::listen(LevelFilter::TRACE);
+    let fixture = Fixture::with(|issuer| issuer.jwks_uri(format!("{AS}/jwks?key=k3y-of-the-operator")), |builder| builder);
+    let outage = Response::builder().status(500).body(Bytes::from("body-of-the-outage")).unwrap();
+    fixture.issuer.answer_with(Endpoint::Jwks, Some(outage));
+    let token = fixture.token().sign();
+    let outcome = fixture.bearer(&token).await;
+    outcome.assert_dep();
+    let secrets = [token, "k3y-of-the-operator".into(), "body-of-the-outage".into()];
+    assert!(log.text().contains("keys_unavailable"), "{}", log.text());
+    assert_hidden(&secrets, &log.text());
+    assert_hidden(&secrets, &printable(&outcome));
+}
+
+#[tokio::test]
+async fn s12_01_a_shared_secret_is_nowhere_shown() {
+    let (log, _guard) = Log::listen(LevelFilter::TRACE);
+    let secret = "0f8a-the-secret-of-both-sides-7c41d9";
+    let issuer = Issuer::new(AS).shared_secret(secret);
+    let key = SigningKey::secret(Algorithm::HS256, secret.as_bytes());
+    let mut printed = format!("{issuer:?} {key:?}");
+    let builder = ResourceServer::builder(RS, issuer);
+    write!(printed, "{builder:?}").unwrap();
+    let server = builder.build().unwrap();
+    let fixture = Fixture::new();
+    for token in [fixture.token().key(&key), fixture.token().key(&key).expired(), fixture.token()] {
+        let request = get().header("authorization", format!("Bearer {}", token.sign())).body(()).unwrap();
+        printed += &printable(&send_through(AuthLayer::new(server.clone()), request).await);
+    }
+    assert!(log.text().contains("authenticated"));
+    let secrets = [secret.to_owned(), key.jwk()["k"].as_str().unwrap().to_owned()];
+    assert_hidden(&secrets, &printed);
+    assert_hidden(&secrets, &log.text());
+}
+
+const HOSTILE: &str = "a\r\nlevel=INFO code=\"authorized\" \u{1b}[31m\u{202e}\u{2028}\u{0}";
+
+#[tokio::test]
+async fn s12_03_text_of_strangers_is_one_line_escaped_and_short() {
+    let (log, _guard) = Log::listen(LevelFilter::TRACE);
+    let fixture = Fixture::new();
+    for text in [HOSTILE.to_owned(), HOSTILE.repeat(20), "\u{202e}".repeat(900), "x".repeat(4096)] {
+        let unverified = [
+            fixture.token().claim("iss", &text),
+            fixture.token().audience(&text),
+            fixture.token().typ(&text),
+            fixture.token().header("kid", &text),
+            fixture.token().header("alg", &text),
+        ];
+        for token in unverified {
+            assert!(!bearer(&fixture, "a", token).await.status.is_success());
+        }
+        let verified = fixture.token().subject(&text).client_id(&text).scope("a");
+        assert!(bearer(&fixture, "a", verified).await.status.is_success());
+    }
+    let records = log.records.lock().unwrap().clone();
+    let lines = log.text().lines().count();
+    assert_eq!(lines, records.len());
+    for (record, name) in records.iter().flat_map(|record| record.fields.keys().map(move |name| (record, name))) {
+        let value = record.field(name);
+        assert!(value.bytes().all(|byte| matches!(byte, b' '..=b'~')), "{name}: {value:?}");
+        assert!(value.len() <= 128 + 64 || *name == "remedy", "{name}: {} bytes", value.len());
+    }
+}
+
+#[tokio::test]
+async fn s12_06_the_answer_does_not_tell_which_check_failed() {
+    let fixture = Fixture::new();
+    let stranger = SigningKey::generate(Algorithm::ES256);
+    let expected = bearer(&fixture, "a", fixture.token().key(&stranger)).await;
+    expected.assert_it();
+    for (token, code) in [
+        (fixture.token().signed_by(&stranger), "signature_invalid"),
+        (fixture.token().audience("https://other.example.com"), "audience_mismatch"),
+        (fixture.token().expired(), "token_expired"),
+        (fixture.token().claim("iss", "https://evil.example.com"), "issuer_unknown"),
+        (fixture.token().typ("JWT"), "type_not_accepted"),
+        (fixture.token().without("jti"), "claim_missing"),
+    ] {
+        let outcome = bearer(&fixture, "a", token).await;
+        assert_eq!(outcome.code(), code);
+        assert_eq!((&outcome.headers, &outcome.body), (&expected.headers, &expected.body), "{code}");
+    }
+}
+
+#[tokio::test]
+async fn each_decision_is_audited_once_a_refusal_at_info_and_a_pass_at_debug() {
+    let (log, _guard) = Log::listen(LevelFilter::TRACE);
+    let fixture = Fixture::new();
+    let token = fixture.token().subject("alice").client_id("shop").scope("a").sign();
+    // Before and after the token is in the cache.
+    for _ in 0..2 {
+        send(&fixture, "a", &format!("Bearer {token}")).await.assert_ok();
+        let events = log.audited();
+        let codes: Vec<_> = events.iter().map(|event| (event.field("code"), event.level)).collect();
+        assert_eq!(codes, [("authenticated", Level::DEBUG), ("authorized", Level::DEBUG)]);
+        for event in &events {
+            assert_eq!((event.field("issuer"), event.field("subject"), event.field("client_id")), (AS, "alice", "shop"));
+        }
+        assert_eq!(events[1].field("required_scope"), "a");
+    }
+    send(&fixture, "b", &format!("Bearer {token}")).await.assert_is();
+    let events = log.audited();
+    assert_eq!((events[0].field("code"), events[1].field("code")), ("authenticated", "insufficient_scope"));
+    let refusal = &events[1];
+    assert_eq!((events.len(), refusal.level, refusal.field("required_scope")), (2, Level::INFO, "b"));
+    assert_eq!((refusal.field("issuer"), refusal.field("subject"), refusal.field("client_id")), (AS, "alice", "shop"));
+    assert!(refusal.field("remedy").contains("required scopes"));
+}
+
+#[tokio::test]
+async fn a_refusal_is_audited_with_code_and_remedy_and_names_nobody_unverified() {
+    let (log, _guard) = Log::listen(LevelFilter::TRACE);
+    let fixture = Fixture::new();
+    let expired = format!("Bearer {}", fixture.token().subject("alice").expired().sign());
+    for (authorization, code) in
+        [("", "missing_token"), ("Bearer", "malformed_credentials"), ("Bearer x, Bearer y", "several_tokens"), (&expired, "token_expired")]
+    {
+        send(&fixture, "a", authorization).await;
+        let events = log.audited();
+        let [event] = events.as_slice() else { panic!("{events:?}") };
+        assert_eq!((event.field("code"), event.level), (code, Level::INFO));
+        assert!(!event.field("remedy").is_empty());
+        for name in ["issuer", "subject", "client_id", "required_scope"] {
+            assert!(!event.fields.contains_key(name), "{event:?}");
+        }
+    }
+    send_through(RequireScope::all(["a"]), get().body(()).unwrap()).await;
+    let events = log.audited();
+    assert_eq!((events[0].field("code"), events[0].level, events.len()), ("layer_missing", Level::ERROR, 1));
+    assert!(events[0].field("remedy").contains("AuthLayer::new"));
+}
+
+#[tokio::test]
+async fn an_outage_is_audited_and_its_keys_event_names_the_issuer() {
+    let (log, _guard) = Log::listen(LevelFilter::TRACE);
+    let fixture = Fixture::new();
+    let outage = Response::builder().status(500).body(Bytes::new()).unwrap();
+    fixture.issuer.answer_with(Endpoint::Metadata, Some(outage));
+    bearer(&fixture, "a", fixture.token()).await.assert_dep();
+    let records = log.records.lock().unwrap().clone();
+    let failed = records.iter().find(|record| record.target == tower_bearer::KEYS_TARGET).unwrap();
+    assert_eq!((failed.level, failed.field("issuer")), (Level::WARN, AS));
+    let events = log.audited();
+    assert_eq!((events.len(), events[0].field("code")), (1, "keys_unavailable"));
+}
+
+#[tokio::test]
+async fn passes_are_not_audited_where_nobody_listens_to_them() {
+    let (log, _guard) = Log::listen(LevelFilter::INFO);
+    let fixture = Fixture::new();
+    bearer(&fixture, "a", fixture.token().scope("a")).await.assert_ok();
+    assert!(log.audited().is_empty());
+    bearer(&fixture, "a", fixture.token().expired()).await.assert_it();
+    assert_eq!(log.audited().len(), 1);
+}
