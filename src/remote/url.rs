@@ -65,7 +65,9 @@ pub(crate) fn shown(text: &str) -> String {
     let (head, rest) = text.split_at(text.find("//").map_or(0, |slashes| slashes + 2));
     // A colon before the last `@` may begin a password with a slash in it, so all up to there is hidden.
     match rest.rsplit_once('@') {
-        Some((before, host)) if before.contains(':') || !before.contains(['/', '?', '#']) => format!("{head}***@{host}"),
+        Some((before, host)) if before.contains(':') || !before.contains(['/', '?', '#']) => {
+            format!("{head}***@{host}")
+        }
         _ => text.to_owned(),
     }
 }

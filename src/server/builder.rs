@@ -203,7 +203,11 @@ impl ResourceServerBuilder {
         names.sort_unstable();
         for pair in names.windows(2).filter(|pair| pair.first() == pair.last()) {
             let name = pair.first().copied().unwrap_or_default();
-            problems.push(ConfigProblem::new("issuer", url::shown(name), "stands twice; put both settings into one `Issuer`"));
+            problems.push(ConfigProblem::new(
+                "issuer",
+                url::shown(name),
+                "stands twice; put both settings into one `Issuer`",
+            ));
         }
         let audiences = self.audiences.iter().filter(|audience| !(audience.is_empty() && self.any_audience));
         problems.extend(audiences.filter_map(|audience| audience_problem(audience)));

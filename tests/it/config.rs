@@ -86,7 +86,8 @@ const SECRET: &[u8] = b"s3cr3t-of-the-two-of-us-0123456789-abcdefghijklmnopqrstu
 
 #[test]
 fn c7518_3_2_a_s1_06_one_key_source_serves_one_family_of_algorithms() {
-    let shared = |algorithms: &[Algorithm]| issuer(|issuer| issuer.shared_secret(SECRET).algorithms(algorithms.to_vec()));
+    let shared =
+        |algorithms: &[Algorithm]| issuer(|issuer| issuer.shared_secret(SECRET).algorithms(algorithms.to_vec()));
     let published = |algorithms: &[Algorithm]| issuer(|issuer| issuer.algorithms(algorithms.to_vec()));
     let given = |algorithms: &[Algorithm]| {
         let keys = Jwks::from_keys([public_key(&SigningKey::generate(Algorithm::ES256))]);
@@ -103,9 +104,8 @@ fn c7518_3_2_a_s1_06_one_key_source_serves_one_family_of_algorithms() {
 
 #[test]
 fn c7518_3_2_a_s1_20_a_secret_is_as_long_as_its_hash() {
-    let secret = |length: usize, algorithm| {
-        issuer(|issuer| issuer.shared_secret(&SECRET[..length]).algorithms([algorithm]))
-    };
+    let secret =
+        |length: usize, algorithm| issuer(|issuer| issuer.shared_secret(&SECRET[..length]).algorithms([algorithm]));
     for (algorithm, length) in [(Algorithm::HS256, 32), (Algorithm::HS384, 48), (Algorithm::HS512, 64)] {
         assert_good(secret(length, algorithm));
         for short in [0, 1, length - 1] {
@@ -264,8 +264,19 @@ fn every_mistake_is_reported_at_once_one_line_each() {
     let error = all_wrong();
     let settings: Vec<&str> = error.problems().iter().map(|problem| problem.setting).collect();
     let expected = [
-        "issuer", "shared_secret", "scope_claim", "audience", "issuer", "algorithms", "roles_claim", "audience", "resource",
-        "realm", "challenge_scope", "leeway", "token_cache_ttl",
+        "issuer",
+        "shared_secret",
+        "scope_claim",
+        "audience",
+        "issuer",
+        "algorithms",
+        "roles_claim",
+        "audience",
+        "resource",
+        "realm",
+        "challenge_scope",
+        "leeway",
+        "token_cache_ttl",
     ];
     assert_eq!(settings, expected, "{error}");
     assert_eq!(error.to_string().lines().count(), expected.len(), "{error}");

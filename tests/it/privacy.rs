@@ -56,8 +56,7 @@ struct Log {
 impl<S: Subscriber> Layer<S> for Log {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let metadata = event.metadata();
-        let mut record =
-            Record { target: metadata.target().into(), level: *metadata.level(), fields: BTreeMap::new() };
+        let mut record = Record { target: metadata.target().into(), level: *metadata.level(), fields: BTreeMap::new() };
         event.record(&mut record);
         self.records.lock().unwrap().push(record);
     }
@@ -160,13 +159,19 @@ async fn s12_01_no_part_of_a_token_is_logged_printed_or_answered() {
     let tokens = tokens(&fixture);
     let mut printed = format!("{:?} {:?}", fixture.server, AuthLayer::new(fixture.server.clone()));
     for token in &tokens {
-        for line in [format!("Bearer {token}"), format!("Bearer {token} x"), format!("Bearer x, DPoP {token}"), format!("DPoP {token}")] {
+        for line in [
+            format!("Bearer {token}"),
+            format!("Bearer {token} x"),
+            format!("Bearer x, DPoP {token}"),
+            format!("DPoP {token}"),
+        ] {
             printed += &printable(&send(&fixture, "a", &line).await);
         }
         let request = Request::get(format!("/r?access_token={token}")).header("cookie", format!("t={token}"));
         printed += &printable(&fixture.send(request.body(()).unwrap()).await);
         let request = get().header("authorization", format!("Bearer {token}")).body(()).unwrap();
-        write!(printed, "{:?} {:?}", ResourceRequest::read(request.headers()), AccessToken::new(token.as_str())).unwrap();
+        write!(printed, "{:?} {:?}", ResourceRequest::read(request.headers()), AccessToken::new(token.as_str()))
+            .unwrap();
     }
     assert!(log.text().contains("authorized") && log.text().contains("token_expired"), "{}", log.text());
     assert_hidden(&tokens, &log.text());
@@ -176,7 +181,8 @@ async fn s12_01_no_part_of_a_token_is_logged_printed_or_answered() {
 #[tokio::test]
 async fn s12_01_a_token_is_not_logged_while_the_issuer_is_down() {
     let (log, _guard) = Log::listen(LevelFilter::TRACE);
-    let fixture = Fixture::with(|issuer| issuer.jwks_uri(format!("{AS}/jwks?key=k3y-of-the-operator")), |builder| builder);
+    let fixture =
+        Fixture::with(|issuer| issuer.jwks_uri(format!("{AS}/jwks?key=k3y-of-the-operator")), |builder| builder);
     let outage = Response::builder().status(500).body(Bytes::from("body-of-the-outage")).unwrap();
     fixture.issuer.answer_with(Endpoint::Jwks, Some(outage));
     let token = fixture.token().sign();
@@ -207,6 +213,25 @@ async fn s12_01_a_shared_secret_is_nowhere_shown() {
     let secrets = [secret.to_owned(), key.jwk()["k"].as_str().unwrap().to_owned()];
     assert_hidden(&secrets, &printed);
     assert_hidden(&secrets, &log.text());
+}
+
+#[cfg(feature = "axum")]
+#[tokio::test]
+async fn s12_01_a_claim_that_does_not_fit_a_type_is_not_quoted() {
+    use axum::extract::FromRequestParts;
+    #[derive(Debug, serde::Deserialize)]
+    struct Dept {
+        #[expect(dead_code, reason = "only the misfit counts")]
+        dept: u8,
+    }
+    let (log, _guard) = Log::listen(LevelFilter::TRACE);
+    let secret = "pers0nal-data-of-alice";
+    let claims = tower_bearer::testing::TestClaims::new().claim("dept", secret).build();
+    let (mut parts, ()) = get().extension(claims).body(()).unwrap().into_parts();
+    let rejection = tower_bearer::Claims::<Dept>::from_request_parts(&mut parts, &()).await.unwrap_err();
+    assert_eq!(rejection.error().code(), "claims_mismatch");
+    assert!(log.audited()[0].field("detail").contains("of another type"));
+    assert_hidden(&[secret.into()], &format!("{rejection:?} {}", log.text()));
 }
 
 const HOSTILE: &str = "a\r\nlevel=INFO code=\"authorized\" \u{1b}[31m\u{202e}\u{2028}\u{0}";
@@ -271,7 +296,10 @@ async fn each_decision_is_audited_once_a_refusal_at_info_and_a_pass_at_debug() {
         let codes: Vec<_> = events.iter().map(|event| (event.field("code"), event.level)).collect();
         assert_eq!(codes, [("authenticated", Level::DEBUG), ("authorized", Level::DEBUG)]);
         for event in &events {
-            assert_eq!((event.field("issuer"), event.field("subject"), event.field("client_id")), (AS, "alice", "shop"));
+            assert_eq!(
+                (event.field("issuer"), event.field("subject"), event.field("client_id")),
+                (AS, "alice", "shop")
+            );
         }
         assert_eq!(events[1].field("required_scope"), "a");
     }
@@ -289,9 +317,12 @@ async fn a_refusal_is_audited_with_code_and_remedy_and_names_nobody_unverified()
     let (log, _guard) = Log::listen(LevelFilter::TRACE);
     let fixture = Fixture::new();
     let expired = format!("Bearer {}", fixture.token().subject("alice").expired().sign());
-    for (authorization, code) in
-        [("", "missing_token"), ("Bearer", "malformed_credentials"), ("Bearer x, Bearer y", "several_tokens"), (&expired, "token_expired")]
-    {
+    for (authorization, code) in [
+        ("", "missing_token"),
+        ("Bearer", "malformed_credentials"),
+        ("Bearer x, Bearer y", "several_tokens"),
+        (&expired, "token_expired"),
+    ] {
         send(&fixture, "a", authorization).await;
         let events = log.audited();
         let [event] = events.as_slice() else { panic!("{events:?}") };
