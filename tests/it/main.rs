@@ -2,8 +2,10 @@
 //!
 //! Names are sentences that begin with the conformance id they prove: `c6750_2_1_a_...`, `s1_01_...`, `r26_...`.
 
+mod audit;
 mod bearer;
 mod bound_tokens;
+mod capture;
 mod challenge;
 mod composition;
 mod config;
@@ -13,9 +15,12 @@ mod extract;
 mod http_auth;
 mod metadata;
 mod privacy;
+#[cfg(feature = "axum")]
+mod routers;
 mod scope;
 mod support;
 mod tower_contract;
+mod wire;
 
 mod smoke {
     use crate::support::Fixture;

@@ -1,106 +1,25 @@
-//! What is written down, and what is not: no token or secret in logs, `Debug`, errors or answers; one audit
-//! event for each decision.
+//! What is not written down: no token or secret stands in logs, `Debug`, errors or answers.
 
-use std::collections::BTreeMap;
-use std::fmt::{Debug, Write};
-use std::io;
-use std::sync::{Arc, Mutex};
+use std::fmt::Write;
 
 use bytes::Bytes;
 use http::{Request, Response};
 use serde_json::json;
 use tower::ServiceBuilder;
 use tower_bearer::testing::{Endpoint, SigningKey, TokenBuilder};
-use tower_bearer::{
-    AUDIT_TARGET, AccessToken, Algorithm, AuthLayer, Issuer, RequireScope, ResourceRequest, ResourceServer,
-};
-use tracing::field::{Field, Visit};
-use tracing::{Event, Level, Subscriber};
+use tower_bearer::{AccessToken, Algorithm, AuthLayer, Issuer, RequireScope, ResourceRequest, ResourceServer};
 use tracing_subscriber::filter::LevelFilter;
-use tracing_subscriber::layer::{Context, SubscriberExt};
-use tracing_subscriber::{Layer, Registry};
 
+use crate::capture::Log;
 use crate::support::{AS, Fixture, Outcome, RS, get, send_through};
 
-/// One event with its fields as they were recorded.
-#[derive(Debug, Clone)]
-struct Record {
-    target: String,
-    level: Level,
-    fields: BTreeMap<&'static str, String>,
-}
-
-impl Record {
-    fn field(&self, name: &str) -> &str {
-        self.fields.get(name).map_or("", String::as_str)
-    }
-}
-
-impl Visit for Record {
-    fn record_str(&mut self, field: &Field, value: &str) {
-        self.fields.insert(field.name(), value.to_owned());
-    }
-
-    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.fields.insert(field.name(), format!("{value:?}"));
-    }
-}
-
-/// Everything that was logged on this thread: as records, and as the text of the usual subscriber.
-#[derive(Clone, Default)]
-struct Log {
-    records: Arc<Mutex<Vec<Record>>>,
-    text: Arc<Mutex<Vec<u8>>>,
-}
-
-impl<S: Subscriber> Layer<S> for Log {
-    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        let metadata = event.metadata();
-        let mut record = Record { target: metadata.target().into(), level: *metadata.level(), fields: BTreeMap::new() };
-        event.record(&mut record);
-        self.records.lock().unwrap().push(record);
-    }
-}
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.text.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Log {
-    /// Listens on this thread until the guard is dropped.
-    fn listen(level: LevelFilter) -> (Self, tracing::subscriber::DefaultGuard) {
-        let log = Log::default();
-        let writer = log.clone();
-        let text = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(move || writer.clone());
-        let subscriber = Registry::default().with(level).with(log.clone()).with(text);
-        (log, tracing::subscriber::set_default(subscriber))
-    }
-
-    /// The audit events since the last call.
-    fn audited(&self) -> Vec<Record> {
-        let records = std::mem::take(&mut *self.records.lock().unwrap());
-        records.into_iter().filter(|record| record.target == AUDIT_TARGET).collect()
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8(self.text.lock().unwrap().clone()).unwrap()
-    }
-}
-
-async fn send(fixture: &Fixture, scope: &'static str, authorization: &str) -> Outcome {
+pub async fn send(fixture: &Fixture, scope: &'static str, authorization: &str) -> Outcome {
     let request = get().header("authorization", authorization).body(()).unwrap();
     let layers = ServiceBuilder::new().layer(AuthLayer::new(fixture.server.clone()));
     send_through(layers.layer(RequireScope::all([scope])), request).await
 }
 
-async fn bearer(fixture: &Fixture, scope: &'static str, token: TokenBuilder) -> Outcome {
+pub async fn bearer(fixture: &Fixture, scope: &'static str, token: TokenBuilder) -> Outcome {
     send(fixture, scope, &format!("Bearer {}", token.sign())).await
 }
 
@@ -282,82 +201,4 @@ async fn s12_06_the_answer_does_not_tell_which_check_failed() {
         assert_eq!(outcome.code(), code);
         assert_eq!((&outcome.headers, &outcome.body), (&expected.headers, &expected.body), "{code}");
     }
-}
-
-#[tokio::test]
-async fn each_decision_is_audited_once_a_refusal_at_info_and_a_pass_at_debug() {
-    let (log, _guard) = Log::listen(LevelFilter::TRACE);
-    let fixture = Fixture::new();
-    let token = fixture.token().subject("alice").client_id("shop").scope("a").sign();
-    // Before and after the token is in the cache.
-    for _ in 0..2 {
-        send(&fixture, "a", &format!("Bearer {token}")).await.assert_ok();
-        let events = log.audited();
-        let codes: Vec<_> = events.iter().map(|event| (event.field("code"), event.level)).collect();
-        assert_eq!(codes, [("authenticated", Level::DEBUG), ("authorized", Level::DEBUG)]);
-        for event in &events {
-            assert_eq!(
-                (event.field("issuer"), event.field("subject"), event.field("client_id")),
-                (AS, "alice", "shop")
-            );
-        }
-        assert_eq!(events[1].field("required_scope"), "a");
-    }
-    send(&fixture, "b", &format!("Bearer {token}")).await.assert_is();
-    let events = log.audited();
-    assert_eq!((events[0].field("code"), events[1].field("code")), ("authenticated", "insufficient_scope"));
-    let refusal = &events[1];
-    assert_eq!((events.len(), refusal.level, refusal.field("required_scope")), (2, Level::INFO, "b"));
-    assert_eq!((refusal.field("issuer"), refusal.field("subject"), refusal.field("client_id")), (AS, "alice", "shop"));
-    assert!(refusal.field("remedy").contains("required scopes"));
-}
-
-#[tokio::test]
-async fn a_refusal_is_audited_with_code_and_remedy_and_names_nobody_unverified() {
-    let (log, _guard) = Log::listen(LevelFilter::TRACE);
-    let fixture = Fixture::new();
-    let expired = format!("Bearer {}", fixture.token().subject("alice").expired().sign());
-    for (authorization, code) in [
-        ("", "missing_token"),
-        ("Bearer", "malformed_credentials"),
-        ("Bearer x, Bearer y", "several_tokens"),
-        (&expired, "token_expired"),
-    ] {
-        send(&fixture, "a", authorization).await;
-        let events = log.audited();
-        let [event] = events.as_slice() else { panic!("{events:?}") };
-        assert_eq!((event.field("code"), event.level), (code, Level::INFO));
-        assert!(!event.field("remedy").is_empty());
-        for name in ["issuer", "subject", "client_id", "required_scope"] {
-            assert!(!event.fields.contains_key(name), "{event:?}");
-        }
-    }
-    send_through(RequireScope::all(["a"]), get().body(()).unwrap()).await;
-    let events = log.audited();
-    assert_eq!((events[0].field("code"), events[0].level, events.len()), ("layer_missing", Level::ERROR, 1));
-    assert!(events[0].field("remedy").contains("AuthLayer::new"));
-}
-
-#[tokio::test]
-async fn an_outage_is_audited_and_its_keys_event_names_the_issuer() {
-    let (log, _guard) = Log::listen(LevelFilter::TRACE);
-    let fixture = Fixture::new();
-    let outage = Response::builder().status(500).body(Bytes::new()).unwrap();
-    fixture.issuer.answer_with(Endpoint::Metadata, Some(outage));
-    bearer(&fixture, "a", fixture.token()).await.assert_dep();
-    let records = log.records.lock().unwrap().clone();
-    let failed = records.iter().find(|record| record.target == tower_bearer::KEYS_TARGET).unwrap();
-    assert_eq!((failed.level, failed.field("issuer")), (Level::WARN, AS));
-    let events = log.audited();
-    assert_eq!((events.len(), events[0].field("code")), (1, "keys_unavailable"));
-}
-
-#[tokio::test]
-async fn passes_are_not_audited_where_nobody_listens_to_them() {
-    let (log, _guard) = Log::listen(LevelFilter::INFO);
-    let fixture = Fixture::new();
-    bearer(&fixture, "a", fixture.token().scope("a")).await.assert_ok();
-    assert!(log.audited().is_empty());
-    bearer(&fixture, "a", fixture.token().expired()).await.assert_it();
-    assert_eq!(log.audited().len(), 1);
 }
