@@ -4,6 +4,10 @@
 
 mod discovery;
 mod faulty_client;
+mod key_outage;
+mod key_removal;
+mod key_sockets;
+mod key_store;
 mod support;
 
 mod smoke {
