@@ -331,16 +331,19 @@ async fn keep_fresh(store: Weak<Shared>) {
     loop {
         let (mut ended, sleep, attempt) = {
             let Some(shared) = store.upgrade() else { return };
+            // Before the look at what is due, or an attempt that ends in between would go unnoticed.
+            let ended = shared.ended.subscribe();
             let attempt = match shared.start(Why::Scheduled) {
                 Start::Begin(attempt) | Start::Join(attempt) => Some(attempt),
                 _ => None,
             };
             let rest = shared.state().gate.due().saturating_sub(shared.now().monotonic);
-            (shared.ended.subscribe(), shared.door.clock.sleep(rest), attempt)
+            (ended, shared.door.clock.sleep(rest), attempt)
         };
         match attempt {
             Some(attempt) => drop(ended.wait_for(|&number| number >= attempt).await),
-            None => sleep.await,
+            // An attempt that a request began changes what is due.
+            None => drop(before(ended.changed(), sleep).await),
         }
     }
 }
