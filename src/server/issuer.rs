@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::remote::http_client::Door;
-use crate::remote::jwks::{KeyOrigin, RemoteJwks};
+use crate::remote::jwks::RemoteJwks;
+use crate::remote::key_fetch::KeyOrigin;
 use crate::remote::refresh::KeyTiming;
 use crate::remote::url;
 use crate::server::verifier::KeySource;
