@@ -1,7 +1,6 @@
 //! SECURITY 2.2: attacks on encoding and parsing.
 
 use serde_json::{Value, json};
-use tower_bearer::testing::SigningKey;
 use tower_bearer::{Algorithm, Issuer, Jwks, ResourceRequest};
 
 use crate::support::{AS, Fixture, RS};
