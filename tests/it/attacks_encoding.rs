@@ -1,7 +1,7 @@
 //! SECURITY 2.2: attacks on encoding and parsing.
 
 use serde_json::{Value, json};
-use tower_bearer::{Algorithm, Issuer, Jwks, ResourceRequest};
+use tower_bearer::ResourceRequest;
 
 use crate::support::{AS, Fixture, RS};
 use crate::verdicts::{
