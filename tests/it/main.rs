@@ -26,6 +26,7 @@ mod floors;
 mod http_auth;
 mod jws;
 mod jwt_claims;
+mod key_life;
 mod key_outage;
 mod key_removal;
 mod key_sockets;
