@@ -23,6 +23,8 @@ pub struct AuditEvent {
     pub subject: Option<String>,
     /// The client of a verified token.
     pub client_id: Option<String>,
+    /// The scopes that were required, or those a refused client has to ask for, separated by spaces.
+    pub required_scope: Option<String>,
     /// The requirement that was checked, or what was found wrong; escaped and bounded.
     pub detail: Option<String>,
     /// What would fix a refusal.

@@ -39,7 +39,7 @@ pub const SPAN_FIELDS: [&str; 4] = ["auth.outcome", "auth.issuer", "auth.subject
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Decision<'a> {
     Authenticated,
-    Authorized { required: &'a str },
+    Authorized { scopes: &'a str, required: &'a str },
     Refused(&'a AuthError),
 }
 
@@ -75,10 +75,12 @@ pub(crate) fn decided(decision: Decision<'_>, claims: Option<&ClaimSet>, resourc
 
 fn event(decision: Decision<'_>, claims: Option<&ClaimSet>) -> AuditEvent {
     let shown = |text: Option<&str>| text.map(|text| Untrusted(text).to_string());
-    let (detail, remedy) = match decision {
-        Decision::Authenticated => (None, None),
-        Decision::Authorized { required } => (Some(required), None),
-        Decision::Refused(error) => (error.detail(), Some(error.remedy())),
+    let (scope, detail, remedy) = match decision {
+        Decision::Authenticated => (None, None, None),
+        Decision::Authorized { scopes, required } => {
+            (Some(scopes).filter(|scopes| !scopes.is_empty()), Some(required), None)
+        }
+        Decision::Refused(error) => (error.required_scope(), error.detail(), Some(error.remedy())),
     };
     AuditEvent {
         time: SystemTime::now(),
@@ -86,6 +88,7 @@ fn event(decision: Decision<'_>, claims: Option<&ClaimSet>) -> AuditEvent {
         issuer: claims.map(|claims| claims.issuer.as_ref().to_owned()),
         subject: shown(claims.and_then(|claims| claims.subject.as_deref())),
         client_id: shown(claims.and_then(|claims| claims.client_id.as_deref())),
+        required_scope: scope.map(String::from),
         detail: detail.map(String::from),
         remedy,
     }
@@ -93,17 +96,16 @@ fn event(decision: Decision<'_>, claims: Option<&ClaimSet>) -> AuditEvent {
 
 fn write(event: &AuditEvent, decision: Decision<'_>) {
     let AuditEvent { code, remedy, .. } = event;
-    let [issuer, subject, client_id, detail] =
-        [&event.issuer, &event.subject, &event.client_id, &event.detail].map(Option::as_deref);
+    let [issuer, subject, client_id, required_scope, detail] =
+        [&event.issuer, &event.subject, &event.client_id, &event.required_scope, &event.detail].map(Option::as_deref);
     match decision {
         Decision::Refused(error) if error.kind() == ErrorKind::Misconfigured => {
             error!(target: "tower_bearer::audit", code, remedy);
         }
-        Decision::Refused(error) => {
-            let required_scope = error.required_scope();
+        Decision::Refused(_) => {
             info!(target: "tower_bearer::audit", code, issuer, subject, client_id, required_scope, detail, remedy);
         }
-        _ => debug!(target: "tower_bearer::audit", code, issuer, subject, client_id, detail),
+        _ => debug!(target: "tower_bearer::audit", code, issuer, subject, client_id, required_scope, detail),
     }
 }
 

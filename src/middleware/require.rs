@@ -70,6 +70,7 @@ pub struct RequireScope<R = BytesBody>(Require<R>);
 struct Rule {
     requirement: Requirement,
     text: Arc<str>,
+    scopes: Box<str>,
 }
 
 impl Rule {
@@ -88,7 +89,7 @@ impl Rule {
         };
         watch.authorized();
         let decision = match &result {
-            Ok(()) => Decision::Authorized { required: &self.text },
+            Ok(()) => Decision::Authorized { scopes: &self.scopes, required: &self.text },
             Err(error) => Decision::Refused(error),
         };
         telemetry::decided(decision, claims, resource);
@@ -107,8 +108,8 @@ impl Rule {
 impl Require {
     /// Asks for this.
     pub fn new(requirement: Requirement) -> Self {
-        let text = requirement.to_string().into();
-        Require { rule: Arc::new(Rule { requirement, text }), body: BytesBody }
+        let (text, scopes) = (requirement.to_string().into(), requirement.scopes().join(" ").into());
+        Require { rule: Arc::new(Rule { requirement, text, scopes }), body: BytesBody }
     }
 }
 

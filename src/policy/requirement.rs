@@ -124,6 +124,16 @@ impl Requirement {
         }
     }
 
+    /// Every scope it speaks of, in the order of its text.
+    pub(crate) fn scopes(&self) -> Vec<&str> {
+        match &self.0 {
+            Node::Scope(scope) => vec![scope],
+            Node::All(list) | Node::Any(list) => list.iter().flat_map(Requirement::scopes).collect(),
+            Node::Not(inner) => inner.scopes(),
+            _ => Vec::new(),
+        }
+    }
+
     /// The scopes that a challenge names: all those of the way that lacks fewest, or none where asking
     /// for more scope would not help (a role is lacking, not a scope).
     pub(crate) fn scopes_to_ask_for(&self, claims: &Claims) -> Option<String> {

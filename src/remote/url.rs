@@ -10,6 +10,7 @@ pub(crate) enum BadUrl {
     UserInfo,
     Fragment,
     Query,
+    Character,
 }
 
 impl BadUrl {
@@ -22,6 +23,7 @@ impl BadUrl {
             BadUrl::UserInfo => "must not hold a user name or password",
             BadUrl::Fragment => "must not have a fragment (`#`)",
             BadUrl::Query => "must not have a query (`?`)",
+            BadUrl::Character => "must hold the characters of RFC 3986 only; encode the others (`%20`)",
         }
     }
 }
@@ -32,6 +34,10 @@ pub(crate) fn check(text: &str, allow_http: bool) -> Result<Uri, BadUrl> {
     if text.contains('#') {
         return Err(BadUrl::Fragment);
     }
+    // `http::Uri` lets bytes through that cannot stand in a challenge.
+    if !text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~:/?[]@!$&'()*+,;=%".contains(&byte)) {
+        return Err(BadUrl::Character);
+    }
     let uri: Uri = text.parse().map_err(|_| BadUrl::NotAbsolute)?;
     let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
         return Err(BadUrl::NotAbsolute);
@@ -39,8 +45,9 @@ pub(crate) fn check(text: &str, allow_http: bool) -> Result<Uri, BadUrl> {
     if authority.as_str().contains('@') {
         return Err(BadUrl::UserInfo);
     }
+    let port_is_bad = authority.port_u16().is_none() && authority.as_str() != authority.host();
     match scheme {
-        _ if authority.host().is_empty() => Err(BadUrl::NotAbsolute),
+        _ if authority.host().is_empty() || port_is_bad => Err(BadUrl::NotAbsolute),
         "https" => Ok(uri),
         "http" if allow_http || is_loopback(authority.host()) => Ok(uri),
         _ => Err(BadUrl::NotHttps),
@@ -51,6 +58,18 @@ pub(crate) fn check(text: &str, allow_http: bool) -> Result<Uri, BadUrl> {
 pub(crate) fn check_issuer(text: &str, allow_http: bool) -> Result<Uri, BadUrl> {
     let uri = check(text, allow_http)?;
     if text.contains('?') { Err(BadUrl::Query) } else { Ok(uri) }
+}
+
+/// The address for an operator's eyes: a user name and password never stand in an error or a log.
+pub(crate) fn shown(text: &str) -> String {
+    let (head, rest) = text.split_at(text.find("//").map_or(0, |slashes| slashes + 2));
+    // A colon before the last `@` may begin a password with a slash in it, so all up to there is hidden.
+    match rest.rsplit_once('@') {
+        Some((before, host)) if before.contains(':') || !before.contains(['/', '?', '#']) => {
+            format!("{head}***@{host}")
+        }
+        _ => text.to_owned(),
+    }
 }
 
 fn is_loopback(host: &str) -> bool {
@@ -82,13 +101,38 @@ mod tests {
             ("/as", BadUrl::NotAbsolute),
             ("", BadUrl::NotAbsolute),
             ("https://", BadUrl::NotAbsolute),
+            ("https://as.example.com:", BadUrl::NotAbsolute),
+            ("https://as.example.com:x/", BadUrl::NotAbsolute),
+            ("https://u:p/w@as.example.com", BadUrl::NotAbsolute),
             ("https://u:p@as.example.com", BadUrl::UserInfo),
             ("https://as.example.com/#f", BadUrl::Fragment),
             ("https://as.example.com/?x", BadUrl::Query),
-            ("https:\\\\as", BadUrl::NotAbsolute),
+            ("https:\\\\as", BadUrl::Character),
+            ("https://as.example.com/\u{e9}", BadUrl::Character),
+            ("https://as.example.com/\u{7f}", BadUrl::Character),
+            ("https://as.example.com/\"x", BadUrl::Character),
+            ("https://as.example.com/{tenant}", BadUrl::Character),
+            ("https://as.example.com/a b", BadUrl::Character),
         ] {
             assert_eq!(check_issuer(bad, false), Err(why), "{bad}");
         }
         assert!(check_issuer("http://as.example.com", true).is_ok());
+    }
+
+    #[test]
+    fn s6_06_a_password_in_an_address_is_not_shown() {
+        for (text, expected) in [
+            ("https://u:p@as.example.com/x?y", "https://***@as.example.com/x?y"),
+            ("https://u:p@as.example.com#f", "https://***@as.example.com#f"),
+            ("https://u:p/w@as.example.com", "https://***@as.example.com"),
+            ("https://u:p#w@as.example.com", "https://***@as.example.com"),
+            ("u:p@as.example.com", "***@as.example.com"),
+            ("https:\\\\u:p@as", "***@as"),
+            ("https://as.example.com/@tenant", "https://as.example.com/@tenant"),
+            ("https://as.example.com", "https://as.example.com"),
+            ("", ""),
+        ] {
+            assert_eq!(shown(text), expected, "{text}");
+        }
     }
 }

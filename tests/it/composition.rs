@@ -9,6 +9,7 @@ use tower_bearer::{AuthLayer, RequireScope, ResourceRequest};
 
 use crate::challenge;
 use crate::support::{AS, Fixture, get, send_through};
+use crate::wire;
 
 fn bearer(token: TokenBuilder) -> Request<()> {
     get().header("authorization", format!("Bearer {}", token.sign())).body(()).unwrap()
@@ -131,7 +132,7 @@ async fn s10_15_a_strict_layer_inside_an_optional_one_asks_for_a_token() {
 #[tokio::test]
 async fn s10_18_an_upload_is_refused_before_it_is_asked_for() {
     let fixture = Fixture::new();
-    let mut stream = challenge::serve(&fixture.server).await;
+    let mut stream = wire::serve(&fixture.server).await;
     let upload =
         "POST /r HTTP/1.1\r\nhost: api.example.com\r\nexpect: 100-continue\r\ncontent-length: 10737418240\r\n\r\n";
     stream.write_all(upload.as_bytes()).await.unwrap();

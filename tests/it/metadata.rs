@@ -224,3 +224,12 @@ async fn the_service_answers_as_the_layer_does() {
         assert_eq!(reply.into_body().collect().await.unwrap().to_bytes(), layer.body, "{method}");
     }
 }
+
+#[tokio::test]
+async fn a_layer_whose_refusals_are_empty_leaves_the_document_to_the_inner_service() {
+    let layer = || AuthLayer::new(server(RS)).empty_body();
+    let outcome = send_through(layer(), Request::get(PATH).body(()).unwrap()).await;
+    assert_eq!((outcome.status, outcome.calls), (StatusCode::OK, 1));
+    assert!(outcome.claims.is_none());
+    send_through(layer(), Request::get(format!("{PATH}/")).body(()).unwrap()).await.assert_anon();
+}
