@@ -8,9 +8,7 @@ use http::Request;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tower_bearer::testing::{ManualClock, TestIssuer};
-use tower_bearer::{
-    HttpClient, HttpError, HttpFuture, Issuer, ResourceRequest, ResourceServer, ResourceServerBuilder,
-};
+use tower_bearer::{HttpClient, HttpError, HttpFuture, Issuer, ResourceRequest, ResourceServer, ResourceServerBuilder};
 
 use crate::support::{AS, Fixture, RS};
 

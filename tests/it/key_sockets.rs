@@ -86,7 +86,8 @@ async fn r19_s6_07_a_body_without_end_is_cut_off_while_it_is_read() {
     let endless = tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
         let _ = stream.read(&mut [0; 4096]).await;
-        let mut chunk: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let mut chunk: &[u8] =
+            b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
         let body = format!("10000\r\n{}\r\n", " ".repeat(0x10000));
         while stream.write_all(chunk).await.is_ok() {
             counted.fetch_add(chunk.len(), Ordering::SeqCst);
@@ -117,7 +118,8 @@ fn r74_s11_06_a_runtime_shuts_down_in_time_while_a_fetch_hangs() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let server = runtime.block_on(async {
         let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let settings = Issuer::new("https://as.example.com").jwks_uri(format!("http://{}", silent.local_addr().unwrap()));
+        let settings =
+            Issuer::new("https://as.example.com").jwks_uri(format!("http://{}", silent.local_addr().unwrap()));
         let server = ResourceServer::builder(RS, settings).build().unwrap();
         let issuer = TestIssuer::in_process("https://as.example.com");
         for _ in 0..100 {

@@ -8,7 +8,11 @@ mod key_outage;
 mod key_removal;
 mod key_sockets;
 mod key_store;
+mod multi_issuer;
+mod runtime;
 mod support;
+mod testing_tools;
+mod token_cache;
 
 mod smoke {
     use crate::support::Fixture;
