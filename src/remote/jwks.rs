@@ -343,7 +343,7 @@ async fn keep_fresh(store: Weak<Shared>) {
         match attempt {
             Some(attempt) => drop(ended.wait_for(|&number| number >= attempt).await),
             // An attempt that a request began changes what is due.
-            None => drop(before(ended.changed(), sleep).await),
+            None => _ = before(ended.changed(), sleep).await,
         }
     }
 }
