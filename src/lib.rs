@@ -168,7 +168,7 @@ pub use remote::http_client::{HttpClient, HttpError, HttpFuture};
 pub use server::builder::ResourceServerBuilder;
 pub use server::issuer::Issuer;
 pub use server::resource_server::ResourceServer;
-pub use telemetry::{AUDIT_TARGET, KEYS_TARGET, SPAN_FIELDS};
+pub use telemetry::{AUDIT_TARGET, KEYS_TARGET, SPAN_FIELDS, WIRING_TARGET};
 pub use token::access_token::AccessToken;
 pub use token::claims::{Audience, Claims};
 pub use token::error::{AuthError, ErrorKind};

@@ -1,5 +1,6 @@
 //! Every event this crate emits, once. No token, proof or secret ever stands in one.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use tracing::{debug, error, info, warn};
@@ -20,6 +21,10 @@ pub const AUDIT_TARGET: &str = "tower_bearer::audit";
 
 /// The target of the events about issuers' keys: what was fetched, what failed, what was skipped.
 pub const KEYS_TARGET: &str = "tower_bearer::keys";
+
+/// The target of complaints about the application's wiring, at `error` and once a minute at most: a route asks for
+/// claims or scopes and no `AuthLayer` stands above it.
+pub const WIRING_TARGET: &str = "tower_bearer::wiring";
 
 /// The fields that are recorded on the current span where it declares them: `auth.outcome` (as `code` above),
 /// `auth.issuer`, `auth.subject`, `auth.client_id`.
@@ -71,6 +76,24 @@ pub(crate) fn decided(decision: Decision<'_>, claims: Option<&ClaimSet>, resourc
     if let Some(sink) = sink {
         sink.send(event);
     }
+    if let Decision::Refused(error) = decision
+        && error.kind() == ErrorKind::Misconfigured
+        && WIRING.lets_pass(SystemTime::now())
+    {
+        error!(target: "tower_bearer::wiring", code = error.code(), remedy = error.remedy());
+    }
+}
+
+static WIRING: OncePerMinute = OncePerMinute(AtomicU64::new(0));
+
+/// Lets one complaint a minute through: a mistake in the wiring meets every request.
+struct OncePerMinute(AtomicU64);
+
+impl OncePerMinute {
+    fn lets_pass(&self, now: SystemTime) -> bool {
+        let minute = now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs() / 60);
+        self.0.swap(minute, Ordering::Relaxed) != minute
+    }
 }
 
 fn event(decision: Decision<'_>, claims: Option<&ClaimSet>) -> AuditEvent {
@@ -99,9 +122,6 @@ fn write(event: &AuditEvent, decision: Decision<'_>) {
     let [issuer, subject, client_id, required_scope, detail] =
         [&event.issuer, &event.subject, &event.client_id, &event.required_scope, &event.detail].map(Option::as_deref);
     match decision {
-        Decision::Refused(error) if error.kind() == ErrorKind::Misconfigured => {
-            error!(target: "tower_bearer::audit", code, remedy);
-        }
         Decision::Refused(_) => {
             info!(target: "tower_bearer::audit", code, issuer, subject, client_id, required_scope, detail, remedy);
         }
@@ -150,4 +170,18 @@ pub(crate) fn private_key_published(issuer: &str, kid: Option<&str>) {
 
 pub(crate) fn body_hook_failed() {
     error!(target: "tower_bearer::audit", code = "refusal_body_panicked", remedy = "the refusal_body hook panicked; the standard body was sent");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn s10_07_a_mistake_in_the_wiring_is_complained_of_once_a_minute() {
+        let complaints = OncePerMinute(AtomicU64::new(0));
+        let start = SystemTime::UNIX_EPOCH + Duration::from_secs(6000);
+        let passed = |seconds: u64| complaints.lets_pass(start + Duration::from_secs(seconds));
+        assert_eq!([0, 1, 59, 60, 61, 120].map(passed), [true, false, false, true, false, true]);
+    }
 }

@@ -228,10 +228,14 @@ impl Attempt {
 impl Drop for Attempt {
     fn drop(&mut self) {
         let (now, has_keys) = (self.shared.now().monotonic, self.shared.snapshot.load().is_some());
-        {
+        let abandoned = {
             let mut state = self.shared.state();
             state.tried = Some(self.began);
-            state.gate.abandon(self.number, now, has_keys);
+            state.gate.abandon(self.number, now, has_keys)
+        };
+        if abandoned {
+            let reason = "the fetch ended without a result: its client panicked or its runtime was shut down";
+            telemetry::keys_failed(&self.shared.fetcher.issuer, "abandoned", reason);
         }
         self.shared.prolong_keys();
         self.shared.waiting.announce(self.number);

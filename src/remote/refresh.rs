@@ -121,10 +121,13 @@ impl Gate {
 
     /// An attempt ended without a word (a panic, a runtime shut down): it failed. No effect if it gave its
     /// result before; the next one may be under way by then.
-    pub(crate) fn abandon(&mut self, attempt: u64, now: Duration, has_keys: bool) {
-        if self.running && self.begun == attempt {
+    /// True if it was abandoned.
+    pub(crate) fn abandon(&mut self, attempt: u64, now: Duration, has_keys: bool) -> bool {
+        let abandoned = self.running && self.begun == attempt;
+        if abandoned {
             self.failed(now, has_keys, 1.0);
         }
+        abandoned
     }
 
     /// When the background task should ask next.
