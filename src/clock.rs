@@ -67,6 +67,12 @@ impl Now {
         let wall = clock.wall().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
         Now { wall, monotonic: clock.monotonic() }
     }
+
+    /// Time passed by the longer of both clocks: a suspended machine stops one, a clock set back the other.
+    pub(crate) fn since(self, earlier: Now) -> Duration {
+        let wall = Duration::from_secs(self.wall.saturating_sub(earlier.wall));
+        wall.max(self.monotonic.saturating_sub(earlier.monotonic))
+    }
 }
 
 impl fmt::Debug for dyn Clock {

@@ -77,26 +77,20 @@ impl Requirement {
 
     /// Every one of these. An empty list is always met.
     pub fn all_of(requirements: impl IntoIterator<Item = Requirement>) -> Self {
-        let mut flat = Vec::new();
-        for requirement in requirements {
-            match requirement.0 {
-                Node::All(inner) => flat.extend(inner),
-                _ => flat.push(requirement),
-            }
-        }
-        Requirement::single_or(flat, Node::All)
+        let parts = |requirement: Requirement| match requirement.0 {
+            Node::All(inner) => inner,
+            other => vec![Requirement(other)],
+        };
+        Requirement::single_or(requirements.into_iter().flat_map(parts).collect(), Node::All)
     }
 
     /// One of these at least. An empty list is never met.
     pub fn any_of(requirements: impl IntoIterator<Item = Requirement>) -> Self {
-        let mut flat = Vec::new();
-        for requirement in requirements {
-            match requirement.0 {
-                Node::Any(inner) => flat.extend(inner),
-                _ => flat.push(requirement),
-            }
-        }
-        Requirement::single_or(flat, Node::Any)
+        let parts = |requirement: Requirement| match requirement.0 {
+            Node::Any(inner) => inner,
+            other => vec![Requirement(other)],
+        };
+        Requirement::single_or(requirements.into_iter().flat_map(parts).collect(), Node::Any)
     }
 
     fn single_or(mut list: Vec<Requirement>, node: fn(Vec<Requirement>) -> Node) -> Self {

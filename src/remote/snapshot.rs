@@ -18,10 +18,8 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
-    /// The longer of both clocks: a suspended machine stops one, a clock set back the other.
     pub(super) fn age(&self, now: Now) -> Duration {
-        let wall = Duration::from_secs(now.wall.saturating_sub(self.fetched.wall));
-        wall.max(now.monotonic.saturating_sub(self.fetched.monotonic))
+        now.since(self.fetched)
     }
 }
 

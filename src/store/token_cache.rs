@@ -56,13 +56,10 @@ impl TokenCache {
         self.digest.hash(token.as_bytes()).as_u128()
     }
 
-    /// The entry of this digest, unless it has outlived the longest life of an entry. By the longer of both
-    /// clocks: a suspended machine stops one of them.
+    /// The entry of this digest, unless it has outlived the longest life of an entry.
     pub(crate) fn get(&self, digest: u128, now: Now) -> Option<Entry> {
         let entry = self.entries.as_ref()?.get(&digest)?;
-        let wall = Duration::from_secs(now.wall.saturating_sub(entry.since.wall));
-        let passed = wall.max(now.monotonic.saturating_sub(entry.since.monotonic));
-        (passed < self.max_age).then_some(entry)
+        (now.since(entry.since) < self.max_age).then_some(entry)
     }
 
     /// Entries and bytes held now.
