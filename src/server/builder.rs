@@ -226,9 +226,10 @@ impl ResourceServerBuilder {
 
     fn describe(&self) -> Resource {
         let first = self.audiences.first().cloned().unwrap_or_default();
-        let url = |text: &String| url::check(text, false).is_ok();
-        let identifier = self.resource.clone().or_else(|| self.audiences.iter().find(|text| url(text)).cloned());
-        let metadata = identifier.as_deref().and_then(MetadataAddress::of);
+        let url = |text: &&String| url::check(text, false).is_ok();
+        let identifier = self.resource.clone().or_else(|| self.audiences.iter().find(url).cloned());
+        // Clients are not sent to an address that anybody on the way can answer.
+        let metadata = identifier.as_ref().filter(url).and_then(|text| MetadataAddress::of(text));
         let identifier = identifier.unwrap_or(first);
         let printable = || identifier.chars().filter(|character| matches!(character, ' '..='~')).collect();
         Resource {

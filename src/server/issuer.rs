@@ -142,7 +142,7 @@ impl Issuer {
     }
 
     /// How long the last good keys are used while the issuer cannot be reached. Default 24 h, then 503.
-    /// From 1 s to 7 d, and no less than twice the refresh interval.
+    /// From 1 s to 7 d, and no less than the refresh interval.
     pub fn jwks_stale(mut self, age: Duration) -> Self {
         self.timing.stale = age;
         self

@@ -158,8 +158,8 @@ fn timing_problems(timing: &KeyTiming, problems: &mut Vec<ConfigProblem>) {
     bounds("jwks_refresh", timing.refresh, Duration::from_secs(12 * 3600));
     bounds("jwks_cooldown", timing.cooldown, Duration::from_secs(300));
     bounds("jwks_stale", timing.stale, Duration::from_secs(7 * 86400));
-    if timing.stale < timing.refresh.saturating_mul(2) {
-        let remedy = "must be twice `jwks_refresh` at least, or one failed refresh would end in 503";
+    if timing.stale < timing.refresh {
+        let remedy = "must be as long as `jwks_refresh` at least, or good keys would end before they are fetched anew";
         problems.push(ConfigProblem::new("jwks_stale", format_args!("{:?}", timing.stale), remedy));
     }
 }

@@ -168,7 +168,7 @@ fn the_times_of_keys_have_bounds() {
         assert_good(stale(good));
     }
     assert_problem(stale(seconds(7 * DAY + 1)), "jwks_stale", "604801s", "604800s");
-    assert_problem(stale(seconds(119)), "jwks_stale", "119s", "twice");
+    assert_problem(stale(seconds(59)), "jwks_stale", "59s", "as long as");
 }
 
 #[test]
