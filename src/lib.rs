@@ -165,6 +165,7 @@ pub use policy::requirement::Requirement;
 pub use policy::routes::{RouteError, RouteRules};
 pub use remote::health::{IssuerHealth, KeyState};
 pub use remote::http_client::{HttpClient, HttpError, HttpFuture};
+pub use remote::last_good::{KeyWatch, LastGoodKeys};
 pub use server::builder::ResourceServerBuilder;
 pub use server::issuer::Issuer;
 pub use server::resource_server::ResourceServer;

@@ -148,6 +148,11 @@ pub(crate) fn keys_refreshed(issuer: &str, usable: usize, skipped: usize) {
     debug!(target: "tower_bearer::keys", issuer, usable, skipped, "keys refreshed");
 }
 
+pub(crate) fn keys_confirmed(issuer: &str) {
+    meters::keys_refreshed(issuer, "not_modified");
+    debug!(target: "tower_bearer::keys", issuer, "the issuer still publishes the keys at hand");
+}
+
 pub(crate) fn keys_failed(issuer: &str, reason: &'static str, detail: &str) {
     meters::keys_refreshed(issuer, reason);
     warn!(target: "tower_bearer::keys", issuer, reason, detail, "keys could not be refreshed; the last good set stays in force");

@@ -8,8 +8,9 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING};
-use http::{Request, Response, StatusCode, Uri};
+use http::header::{ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, IF_NONE_MATCH};
+use http::{HeaderValue, Request, Response, StatusCode, Uri};
+use tokio::sync::watch;
 
 use crate::clock::Clock;
 
@@ -81,6 +82,16 @@ impl fmt::Display for HttpError {
 
 impl std::error::Error for HttpError {}
 
+/// On what condition a document is sent.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Condition<'a> {
+    None,
+    /// Only if it is no longer the one with this ETag.
+    Changed(&'a HeaderValue),
+    /// Not from a cache on the way: somebody misses a key in the one at hand.
+    Newest,
+}
+
 /// A client with its bounds.
 #[derive(Clone)]
 pub(crate) struct Door {
@@ -88,6 +99,8 @@ pub(crate) struct Door {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) deadline: Duration,
     pub(crate) max_body: usize,
+    /// Counts the fetches of keys that ended, for whoever follows them.
+    pub(crate) news: watch::Sender<u64>,
 }
 
 impl Door {
@@ -102,12 +115,29 @@ impl Door {
 
     /// Fetches one JSON document: status 200 exactly, not compressed.
     pub(crate) async fn get(&self, uri: &Uri) -> Result<Response<Bytes>, HttpError> {
+        self.get_on(uri, Condition::None).await
+    }
+
+    /// The same on a condition; 304 is an answer to our own ETag only.
+    pub(crate) async fn get_on(&self, uri: &Uri, condition: Condition<'_>) -> Result<Response<Bytes>, HttpError> {
         let mut request = Request::new(Bytes::new());
         *request.uri_mut() = uri.clone();
         let headers = request.headers_mut();
-        headers.insert(ACCEPT, http::HeaderValue::from_static("application/json, application/jwk-set+json"));
-        headers.insert(ACCEPT_ENCODING, http::HeaderValue::from_static("identity"));
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json, application/jwk-set+json"));
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        let mut known = false;
+        match condition {
+            Condition::None => {}
+            Condition::Changed(etag) => {
+                known = true;
+                headers.insert(IF_NONE_MATCH, etag.clone());
+            }
+            Condition::Newest => drop(headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"))),
+        }
         let response = self.client.send(request, self.max_body).await?;
+        if known && response.status() == StatusCode::NOT_MODIFIED {
+            return Ok(response);
+        }
         if response.status() != StatusCode::OK {
             return Err(HttpError::Status(response.status()));
         }

@@ -4,11 +4,12 @@ use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use http::header::CACHE_CONTROL;
-use http::{Response, Uri};
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, ETAG};
+use http::{HeaderValue, Response, StatusCode, Uri};
 
 use super::discovery::{DiscoveryError, discover};
-use super::http_client::{Door, HttpError};
+use super::http_client::{Condition, Door, HttpError};
 use crate::verify::jwks::{Jwks, JwksError};
 
 /// How long the address from discovery is believed, while it works and while it does not.
@@ -30,22 +31,55 @@ pub(super) struct KeyFetcher {
     pub(super) found: Mutex<Option<(Uri, Duration)>>,
 }
 
-/// A key set, and how long its answer says that it is fresh.
-pub(super) struct Fetched {
-    pub(super) keys: Jwks,
-    pub(super) max_age: Option<Duration>,
+/// What a fetch brought.
+pub(super) enum Fetched {
+    New {
+        source: Source,
+        keys: Jwks,
+        max_age: Option<Duration>,
+    },
+    /// The issuer still publishes the set at hand.
+    Unchanged {
+        max_age: Option<Duration>,
+    },
+}
+
+/// A key set as it was published: its text, and where and under which ETag.
+#[derive(Debug, Clone)]
+pub(crate) struct Source {
+    pub(super) text: Bytes,
+    pub(super) etag: Option<(Uri, HeaderValue)>,
+}
+
+/// How a fetch is made.
+pub(super) struct Manner<'a> {
+    /// The last attempt failed: the address is looked up again sooner.
+    pub(super) failing: bool,
+    /// Somebody misses a key: no answer from a cache will do.
+    pub(super) newest: bool,
+    pub(super) at_hand: Option<&'a Source>,
 }
 
 impl KeyFetcher {
-    /// `failing` after an attempt that failed: then the address is looked up again sooner.
-    pub(super) async fn fetch(&self, failing: bool) -> Result<Fetched, FetchError> {
+    pub(super) async fn fetch(&self, manner: Manner<'_>) -> Result<Fetched, FetchError> {
         let uri = match &self.origin {
             KeyOrigin::Uri(uri) => uri.clone(),
-            KeyOrigin::Discovery { allow_http } => self.jwks_uri(*allow_http, failing).await?,
+            KeyOrigin::Discovery { allow_http } => self.jwks_uri(*allow_http, manner.failing).await?,
         };
-        let response = self.door.get(&uri).await?;
+        let etag = manner.at_hand.and_then(|source| source.etag.as_ref()).filter(|(of, _)| *of == uri);
+        let condition = match etag {
+            _ if manner.newest => Condition::Newest,
+            Some((_, etag)) => Condition::Changed(etag),
+            None => Condition::None,
+        };
+        let response = self.door.get_on(&uri, condition).await?;
+        let max_age = max_age(&response);
+        if response.status() == StatusCode::NOT_MODIFIED {
+            return Ok(Fetched::Unchanged { max_age });
+        }
         let keys = Jwks::parse(response.body()).map_err(FetchError::Jwks)?;
-        Ok(Fetched { keys, max_age: max_age(&response) })
+        let etag = response.headers().get(ETAG).map(|etag| (uri, etag.clone()));
+        Ok(Fetched::New { source: Source { text: response.into_body(), etag }, keys, max_age })
     }
 
     /// The address from discovery: kept for a while, and kept longer when discovery itself fails.
@@ -112,7 +146,7 @@ impl From<DiscoveryError> for FetchError {
 }
 
 /// `max-age` of the answer; anything unreadable or doubled counts as absent.
-fn max_age(response: &Response<bytes::Bytes>) -> Option<Duration> {
+fn max_age(response: &Response<Bytes>) -> Option<Duration> {
     let mut values = response.headers().get_all(CACHE_CONTROL).iter();
     let (value, None) = (values.next()?.to_str().ok()?, values.next()) else { return None };
     let directive = |part: &str| part.trim().to_ascii_lowercase().strip_prefix("max-age=").map(str::to_owned);

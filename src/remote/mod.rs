@@ -5,6 +5,8 @@ pub(crate) mod health;
 pub(crate) mod http_client;
 pub(crate) mod jwks;
 pub(crate) mod key_fetch;
+mod key_store;
+pub(crate) mod last_good;
 pub(crate) mod refresh;
 #[cfg(feature = "reqwest")]
 pub(crate) mod reqwest_client;

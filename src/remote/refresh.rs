@@ -42,6 +42,8 @@ pub(crate) enum Why {
     OverAge,
     /// The regular refresh.
     Scheduled,
+    /// The operator wants one now, whatever the gate would say.
+    Forced,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::key_fetch::Source;
 use crate::clock::Now;
 use crate::verify::jwks::Jwks;
 
@@ -15,6 +16,7 @@ pub(super) const OVERDUE: f64 = 1.1;
 pub(crate) struct Snapshot {
     pub(crate) keys: Jwks,
     pub(super) fetched: Now,
+    pub(super) source: Source,
 }
 
 impl Snapshot {

@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderValue;
+use tokio::sync::watch;
 
 use crate::audit::AuditSink;
 use crate::clock::{Clock, SystemClock};
 use crate::error::{ConfigError, ConfigProblem};
 use crate::remote::http_client::{Door, HttpClient};
+use crate::remote::last_good::KeyWatch;
 use crate::remote::url;
 use crate::server::issuer::{Issuer, Keys};
 use crate::server::resource_server::{Inner, ResourceServer};
@@ -189,11 +191,13 @@ impl ResourceServerBuilder {
         });
         ConfigError::unless_empty(problems)?;
         let resource = Arc::new(self.describe());
+        let news = watch::Sender::new(0);
         let door = client.map(|client| Door {
             client,
             clock: self.clock.clone(),
             deadline: FETCH_DEADLINE,
             max_body: MAX_DOCUMENT,
+            news: news.clone(),
         });
         let issuers = self.issuers.iter().map(|issuer| {
             let trusted = self.trust(issuer, &resource, door.as_ref());
@@ -204,6 +208,7 @@ impl ResourceServerBuilder {
             cache: TokenCache::new(self.cache_bytes, self.cache_ttl, crypto::random()),
             leeway: self.leeway.as_secs(),
             clock: self.clock.clone(),
+            key_watch: KeyWatch { attempts: news.subscribe() },
             resource,
         }))
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::remote::http_client::Door;
 use crate::remote::jwks::RemoteJwks;
 use crate::remote::key_fetch::KeyOrigin;
+use crate::remote::last_good::LastGoodKeys;
 use crate::remote::refresh::KeyTiming;
 use crate::remote::url;
 use crate::server::verifier::KeySource;
@@ -44,6 +45,7 @@ pub struct Issuer {
     pub(crate) scope_claim: Option<String>,
     pub(crate) roles_claim: Option<String>,
     pub(crate) timing: KeyTiming,
+    pub(crate) last_good: Option<LastGoodKeys>,
     /// Where it stands in a file, for key paths.
     pub(super) label: String,
 }
@@ -71,6 +73,7 @@ impl Issuer {
             scope_claim: None,
             roles_claim: None,
             timing: KeyTiming::default(),
+            last_good: None,
             label: String::new(),
         }
     }
@@ -148,6 +151,11 @@ impl Issuer {
         self
     }
 
+    /// Starts with these keys, fetched earlier and kept, for example over a restart; see [`LastGoodKeys`].
+    pub fn last_good_keys(self, keys: LastGoodKeys) -> Self {
+        Issuer { last_good: Some(keys), ..self }
+    }
+
     pub(crate) fn algorithms_or_default(&self) -> Vec<Algorithm> {
         match (&self.algorithms, &self.keys) {
             (Some(algorithms), _) => algorithms.clone(),
@@ -167,7 +175,9 @@ impl Issuer {
         let remote = |origin| match door {
             Some(door) => {
                 let identifier = self.identifier.clone();
-                KeySource::Remote(RemoteJwks::new(identifier, origin, door.clone(), self.timing))
+                let remote = RemoteJwks::new(identifier, origin, door.clone(), self.timing);
+                self.last_good.iter().for_each(|keys| remote.start_with(keys));
+                KeySource::Remote(remote)
             }
             None => KeySource::Given(Arc::default()),
         };

@@ -2,6 +2,7 @@
 
 pub(crate) mod builder;
 pub(crate) mod issuer;
+mod keys;
 mod mistakes;
 pub(crate) mod resource_server;
 pub(crate) mod verifier;

@@ -7,9 +7,8 @@ use std::sync::Arc;
 
 use crate::clock::{Clock, Now};
 use crate::meters::{self, Stopwatch};
-use crate::remote::health::IssuerHealth;
+use crate::remote::last_good::KeyWatch;
 use crate::remote::refresh::Why;
-use crate::remote::snapshot::KeyView;
 use crate::server::builder::ResourceServerBuilder;
 use crate::server::issuer::Issuer;
 use crate::server::verifier::{Round, Stuck, Verifier};
@@ -40,7 +39,7 @@ const EARLIEST: u64 = 1_767_225_600;
 /// ```
 #[derive(Clone)]
 pub struct ResourceServer {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
 pub(crate) struct Inner {
@@ -49,6 +48,7 @@ pub(crate) struct Inner {
     pub(crate) cache: TokenCache,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) leeway: u64,
+    pub(crate) key_watch: KeyWatch,
 }
 
 /// The result at once, or the wait for it.
@@ -87,43 +87,6 @@ impl ResourceServer {
         match self.begin(request) {
             Progress::Done(result) => result,
             Progress::Waiting(later) => later.await,
-        }
-    }
-
-    /// Fetches the keys of every issuer now, so that the first request does not wait. Useful before a
-    /// service says that it is ready; nothing depends on it.
-    ///
-    /// # Errors
-    /// The first issuer without usable keys. The others were fetched all the same.
-    pub async fn warm_up(&self) -> Result<(), AuthError> {
-        let remotes = || self.inner.verifier.remotes();
-        // All are begun before the first is waited for: a silent issuer does not delay the others.
-        remotes().for_each(|remote| remote.begin(Why::Missing));
-        let mut outcome = Ok(());
-        for remote in remotes() {
-            let refreshed = remote.refresh(Why::Missing).await;
-            let usable = matches!(remote.view(Now::read(&*self.inner.clock)), KeyView::Fresh(_));
-            outcome = outcome.and(if usable { Ok(()) } else { refreshed });
-        }
-        outcome
-    }
-
-    /// The state of each issuer's keys, for probes and dashboards. Where an issuer has none, asking for it also
-    /// begins a fetch, so that a service becomes ready without traffic. Never waits.
-    pub fn health(&self) -> Vec<IssuerHealth> {
-        let now = Now::read(&*self.inner.clock);
-        self.inner.verifier.health(now)
-    }
-
-    /// Sets the gauges that nobody sets in passing: the cache's size, the age of keys. Call it before each scrape.
-    #[cfg(feature = "metrics")]
-    pub fn record_gauges(&self) {
-        let (entries, bytes) = self.inner.cache.size();
-        meters::cache_size(entries, bytes);
-        for issuer in self.health() {
-            if let Some(age) = issuer.age {
-                meters::key_age(&issuer.issuer, age);
-            }
         }
     }
 
