@@ -1,11 +1,14 @@
 //! Which addresses may be called.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
+
 use http::Uri;
 
 /// What is wrong with an address, for the operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BadUrl {
     NotAbsolute,
+    Character,
     NotHttps,
     UserInfo,
     Fragment,
@@ -16,6 +19,9 @@ impl BadUrl {
     pub(crate) fn remedy(self) -> &'static str {
         match self {
             BadUrl::NotAbsolute => "must be an absolute URL such as https://as.example.com",
+            BadUrl::Character => {
+                "must hold only the characters of a URI (RFC 3986); write others as `%` and two digits"
+            }
             BadUrl::NotHttps => {
                 "must use https; http is accepted for loopback hosts, or everywhere with `danger_allow_http()`"
             }
@@ -39,6 +45,10 @@ pub(crate) fn check(text: &str, allow_http: bool) -> Result<Uri, BadUrl> {
     if authority.as_str().contains('@') {
         return Err(BadUrl::UserInfo);
     }
+    // `http::Uri` takes more, and such an address would stand in challenges and in the metadata document.
+    if !text.bytes().all(is_uri_character) {
+        return Err(BadUrl::Character);
+    }
     match scheme {
         _ if authority.host().is_empty() => Err(BadUrl::NotAbsolute),
         "https" => Ok(uri),
@@ -53,9 +63,16 @@ pub(crate) fn check_issuer(text: &str, allow_http: bool) -> Result<Uri, BadUrl> 
     if text.contains('?') { Err(BadUrl::Query) } else { Ok(uri) }
 }
 
+fn is_uri_character(byte: u8) -> bool {
+    byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte)
+}
+
 fn is_loopback(host: &str) -> bool {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    bare.eq_ignore_ascii_case("localhost") || bare.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
+    // Brackets belong to IPv6 alone (RFC 3986 section 3.2.2); who resolves `[127.0.0.1]` may ask anybody.
+    match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        Some(bare) => bare.parse().is_ok_and(|ip: Ipv6Addr| ip.is_loopback()),
+        None => host.eq_ignore_ascii_case("localhost") || host.parse().is_ok_and(|ip: Ipv4Addr| ip.is_loopback()),
+    }
 }
 
 #[cfg(test)]
@@ -76,6 +93,8 @@ mod tests {
         for (bad, why) in [
             ("http://as.example.com", BadUrl::NotHttps),
             ("http://127.0.0.1.example.com", BadUrl::NotHttps),
+            ("http://[127.0.0.1]/", BadUrl::NotHttps),
+            ("http://[localhost]/", BadUrl::NotHttps),
             ("file:///etc/passwd", BadUrl::NotAbsolute),
             ("ftp://as.example.com/", BadUrl::NotHttps),
             ("as.example.com", BadUrl::NotAbsolute),
@@ -86,6 +105,10 @@ mod tests {
             ("https://as.example.com/#f", BadUrl::Fragment),
             ("https://as.example.com/?x", BadUrl::Query),
             ("https:\\\\as", BadUrl::NotAbsolute),
+            ("https://as.example.com/\u{fc}", BadUrl::Character),
+            ("https://as.example.com/\"", BadUrl::Character),
+            ("https://as.example.com/{tenant}", BadUrl::Character),
+            ("https://as.example.com/a\\b", BadUrl::Character),
         ] {
             assert_eq!(check_issuer(bad, false), Err(why), "{bad}");
         }
