@@ -15,10 +15,10 @@ const MAX_HEADER: usize = 4 * 1024;
 #[derive(Clone, Copy)]
 pub(crate) struct Compact<'a> {
     /// What the signature covers: header and payload as received.
-    signing_input: &'a str,
-    header: &'a str,
-    payload: &'a str,
-    signature: &'a str,
+    pub(crate) signing_input: &'a str,
+    pub(crate) header: &'a str,
+    pub(crate) payload: &'a str,
+    pub(crate) signature: &'a str,
 }
 
 impl<'a> Compact<'a> {
