@@ -116,7 +116,12 @@ fn host_by_policy(address: &str, allow_http: bool) -> Option<&str> {
     let (scheme, rest) = address.split_once("://")?;
     let authority = rest.split(['/', '?', '\\']).next()?;
     let host = match authority.rsplit_once(':') {
-        Some((host, port)) if !port.ends_with(']') => port.bytes().all(|byte| byte.is_ascii_digit()).then_some(host)?,
+        Some((host, port)) if !port.ends_with(']') => {
+            let number = port
+                .bytes()
+                .fold(0, |sum: u64, digit| sum.saturating_mul(10).saturating_add(digit.wrapping_sub(b'0').into()));
+            (port.bytes().all(|byte| byte.is_ascii_digit()) && number < 65536).then_some(host)?
+        }
         _ => authority,
     };
     let safe = match scheme.to_ascii_lowercase().as_str() {

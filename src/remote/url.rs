@@ -9,6 +9,7 @@ use http::Uri;
 pub(crate) enum BadUrl {
     NotAbsolute,
     Character,
+    Port,
     NotHttps,
     UserInfo,
     Fragment,
@@ -22,6 +23,7 @@ impl BadUrl {
             BadUrl::Character => {
                 "must hold only the characters of a URI (RFC 3986); write others as `%` and two digits"
             }
+            BadUrl::Port => "must have a number below 65536 for its port",
             BadUrl::NotHttps => {
                 "must use https; http is accepted for loopback hosts, or everywhere with `danger_allow_http()`"
             }
@@ -48,6 +50,12 @@ pub(crate) fn check(text: &str, allow_http: bool) -> Result<Uri, BadUrl> {
     // `http::Uri` takes more, and such an address would stand in challenges and in the metadata document.
     if !text.bytes().all(is_uri_character) {
         return Err(BadUrl::Character);
+    }
+    // `http::Uri` takes any text for a port, and a client may then go to another one.
+    let port = authority.as_str().rsplit_once(':').map(|(_, port)| port).filter(|port| !port.ends_with(']'));
+    let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok();
+    if port.is_some_and(|port| !port.is_empty() && !is_port(port)) {
+        return Err(BadUrl::Port);
     }
     match scheme {
         _ if authority.host().is_empty() => Err(BadUrl::NotAbsolute),
@@ -87,6 +95,9 @@ mod tests {
             "http://127.0.0.1:9",
             "http://[::1]:9/x",
             "http://localhost",
+            "https://as.example.com:8443",
+            "https://as.example.com:/",
+            "https://[2001:db8::1]",
         ] {
             assert!(check_issuer(good, false).is_ok(), "{good}");
         }
@@ -105,6 +116,9 @@ mod tests {
             ("https://as.example.com/#f", BadUrl::Fragment),
             ("https://as.example.com/?x", BadUrl::Query),
             ("https:\\\\as", BadUrl::NotAbsolute),
+            ("https://as.example.com:json", BadUrl::Port),
+            ("https://as.example.com:65536/", BadUrl::Port),
+            ("https://as.example.com:+443/", BadUrl::Port),
             ("https://as.example.com/\u{fc}", BadUrl::Character),
             ("https://as.example.com/\"", BadUrl::Character),
             ("https://as.example.com/{tenant}", BadUrl::Character),
