@@ -51,10 +51,12 @@ pub(crate) fn check(text: &str, allow_http: bool) -> Result<Uri, BadUrl> {
     if !text.bytes().all(is_uri_character) {
         return Err(BadUrl::Character);
     }
-    // `http::Uri` takes any text for a port, and a client may then go to another one.
-    let port = authority.as_str().rsplit_once(':').map(|(_, port)| port).filter(|port| !port.ends_with(']'));
-    let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok();
-    if port.is_some_and(|port| !port.is_empty() && !is_port(port)) {
+    // `http::Uri` takes `a[::1]b` for a host and any text for a port; where a client then goes is its own choice.
+    let host = authority.host();
+    if host.contains(['[', ']']) && ipv6_literal(host).is_none() {
+        return Err(BadUrl::NotAbsolute);
+    }
+    if !authority.as_str().strip_prefix(host).is_some_and(is_port) {
         return Err(BadUrl::Port);
     }
     match scheme {
@@ -75,12 +77,21 @@ fn is_uri_character(byte: u8) -> bool {
     byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte)
 }
 
+/// Nothing, or a colon and a number, which may be absent (RFC 3986 section 3.2.3).
+fn is_port(text: &str) -> bool {
+    let Some(number) = text.strip_prefix(':') else { return text.is_empty() };
+    number.bytes().all(|byte| byte.is_ascii_digit()) && (number.is_empty() || number.parse::<u16>().is_ok())
+}
+
+/// Brackets belong to IPv6 alone (RFC 3986 section 3.2.2); who resolves `[127.0.0.1]` may ask anybody.
+fn ipv6_literal(host: &str) -> Option<Ipv6Addr> {
+    host.strip_prefix('[')?.strip_suffix(']')?.parse().ok()
+}
+
 fn is_loopback(host: &str) -> bool {
-    // Brackets belong to IPv6 alone (RFC 3986 section 3.2.2); who resolves `[127.0.0.1]` may ask anybody.
-    match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
-        Some(bare) => bare.parse().is_ok_and(|ip: Ipv6Addr| ip.is_loopback()),
-        None => host.eq_ignore_ascii_case("localhost") || host.parse().is_ok_and(|ip: Ipv4Addr| ip.is_loopback()),
-    }
+    host.eq_ignore_ascii_case("localhost")
+        || host.parse().is_ok_and(|ip: Ipv4Addr| ip.is_loopback())
+        || ipv6_literal(host).is_some_and(|ip| ip.is_loopback())
 }
 
 #[cfg(test)]
@@ -104,8 +115,8 @@ mod tests {
         for (bad, why) in [
             ("http://as.example.com", BadUrl::NotHttps),
             ("http://127.0.0.1.example.com", BadUrl::NotHttps),
-            ("http://[127.0.0.1]/", BadUrl::NotHttps),
-            ("http://[localhost]/", BadUrl::NotHttps),
+            ("http://[127.0.0.1]/", BadUrl::NotAbsolute),
+            ("http://[localhost]/", BadUrl::NotAbsolute),
             ("file:///etc/passwd", BadUrl::NotAbsolute),
             ("ftp://as.example.com/", BadUrl::NotHttps),
             ("as.example.com", BadUrl::NotAbsolute),
@@ -116,6 +127,8 @@ mod tests {
             ("https://as.example.com/#f", BadUrl::Fragment),
             ("https://as.example.com/?x", BadUrl::Query),
             ("https:\\\\as", BadUrl::NotAbsolute),
+            ("https://as.example[::1]com:8443", BadUrl::NotAbsolute),
+            ("https://[::1]com:8443", BadUrl::Port),
             ("https://as.example.com:json", BadUrl::Port),
             ("https://as.example.com:65536/", BadUrl::Port),
             ("https://as.example.com:+443/", BadUrl::Port),
