@@ -17,8 +17,10 @@ pub use documents::{f06_jwks, f07_metadata_document};
 pub use jose::{f01_compact_split, f02_base64url, f03_jose_header};
 pub use whole::{f04_payload_to_claims, f05_whole_verification};
 
+pub type Target = fn(&[u8]);
+
 /// Every target by the name of its folder in `fuzz/corpus`.
-pub const TARGETS: [(&str, fn(&[u8])); 9] = [
+pub const TARGETS: [(&str, Target); 9] = [
     ("f01_compact_split", f01_compact_split),
     ("f02_base64url", f02_base64url),
     ("f03_jose_header", f03_jose_header),
