@@ -160,9 +160,7 @@ async fn c9110_11_2_a_part_c_rows_1_to_13_to_the_letter() {
     }
 }
 
-async fn nothing_sent(
-    settings: impl FnOnce(tower_bearer::ResourceServerBuilder) -> tower_bearer::ResourceServerBuilder,
-) -> Outcome {
+async fn nothing_sent(settings: impl FnOnce(tower_bearer::ResourceServerBuilder) -> tower_bearer::ResourceServerBuilder) -> Outcome {
     let outcome = Fixture::with(|issuer| issuer, settings).send(get().body(()).unwrap()).await;
     outcome.assert_anon();
     outcome

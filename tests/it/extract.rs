@@ -32,8 +32,7 @@ impl Answer {
 
 async fn ask(app: &Router, method: Method, path: &str, token: Option<&str>) -> Answer {
     let request = Request::builder().method(method).uri(path);
-    let request =
-        token.iter().fold(request, |request, token| request.header("authorization", format!("Bearer {token}")));
+    let request = token.iter().fold(request, |request, token| request.header("authorization", format!("Bearer {token}")));
     let (parts, body) = app.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap().into_parts();
     let body = body.collect().await.unwrap().to_bytes();
     Answer {
@@ -97,8 +96,7 @@ async fn s10_11_optional_claims_without_optional_mode_still_ask_for_a_token() {
 #[tokio::test]
 async fn s10_07_an_extractor_without_a_layer_is_500_also_for_optional_claims() {
     let token = Fixture::new().token().sign();
-    for handler in [get(whoami), get(perhaps), get(async |_: Scoped<Pay>| "paid"), get(async |_: Claims<Dept>| "typed")]
-    {
+    for handler in [get(whoami), get(perhaps), get(async |_: Scoped<Pay>| "paid"), get(async |_: Claims<Dept>| "typed")] {
         for token in [None, Some(token.as_str())] {
             get_of(&route(handler.clone()), token).await.assert(500, Some("layer_missing"));
         }
@@ -127,11 +125,7 @@ async fn a_token_that_does_not_fit_the_type_is_an_invalid_token() {
     let fixture = Fixture::new();
     for handler in [get(async |_: Claims<Dept>| "in"), get(async |_: Option<Claims<Dept>>| "in")] {
         let app = route(handler).layer(AuthLayer::new(fixture.server.clone()).optional());
-        for token in [
-            fixture.token(),
-            fixture.token().claim("dept", 5),
-            fixture.token().claim("dept", "secret-x").claim("dept", [1]),
-        ] {
+        for token in [fixture.token(), fixture.token().claim("dept", 5), fixture.token().claim("dept", "secret-x").claim("dept", [1])] {
             let answer = get_of(&app, Some(&token.sign())).await;
             answer.assert(401, Some("claims_mismatch"));
             let challenge = answer.headers["www-authenticate"].to_str().unwrap();

@@ -125,9 +125,7 @@ fn c9728_2_a_every_trusted_issuer_is_named() {
 
 #[test]
 fn c9728_3_3_a_the_resource_is_the_identifier_to_the_letter() {
-    for resource in
-        [RS, "https://api.example.com/", "https://API.example.com:443/a/../b%7e", "https://api.example.com/?a=1"]
-    {
+    for resource in [RS, "https://api.example.com/", "https://API.example.com:443/a/../b%7e", "https://api.example.com/?a=1"] {
         assert_eq!(document(&metadata(resource))["resource"], resource);
     }
     let fixture = Fixture::with(|issuer| issuer, |builder| builder.resource("https://files.example.com/v1"));
