@@ -129,7 +129,9 @@ impl<R> AuthLayer<R> {
             if self.body.carries() {
                 return Step::Answer(metadata.answer(request.method(), &self.body));
             }
-            return self.pass_without(request, Because::Public);
+            if matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
+                return self.pass_without(request, Because::Public);
+            }
         }
         if is_preflight(request.method(), request.headers()) {
             return self.pass_without(request, Because::Preflight);

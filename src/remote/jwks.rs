@@ -7,20 +7,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use http::header::CACHE_CONTROL;
-use http::{Response, Uri};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-use super::discovery::{DiscoveryError, discover};
-use super::http_client::{Door, HttpError, before};
+use super::http_client::{Door, before};
+use super::key_fetch::{KeyFetcher, KeyOrigin};
 use super::refresh::{Gate, KeyTiming, Start, Why};
+use super::snapshot::{KeyView, OVERDUE, Snapshot};
+use super::succession::succeed;
 use crate::clock::Now;
 use crate::telemetry;
 use crate::token::error::{AuthError, Reason};
 use crate::verify::crypto;
-use crate::verify::jwk::Jwk;
-use crate::verify::jwks::{Jwks, JwksError};
+use crate::verify::jwks::Jwks;
 
 /// Requests of one issuer that may wait for a fetch; more would only pile up.
 const MAX_WAITING: usize = 4096;
@@ -28,50 +27,13 @@ const MAX_WAITING: usize = 4096;
 /// What clients are told to wait when the issuer cannot be reached.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
-/// How long the address from discovery is believed, while it works and while it does not.
-const METADATA_AGE: Duration = Duration::from_secs(3600);
-const METADATA_AGE_FAILING: Duration = Duration::from_secs(300);
-
-/// Where an issuer's keys are published.
-#[derive(Debug, Clone)]
-pub(crate) enum KeyOrigin {
-    Discovery { allow_http: bool },
-    Uri(Uri),
-}
-
-/// A key set with the time it came.
-#[derive(Debug)]
-pub(crate) struct Snapshot {
-    pub(crate) keys: Jwks,
-    fetched: Now,
-}
-
-impl Snapshot {
-    /// The longer of both clocks: a suspended machine stops one, a clock set back the other.
-    fn age(&self, now: Now) -> Duration {
-        let wall = Duration::from_secs(now.wall.saturating_sub(self.fetched.wall));
-        wall.max(now.monotonic.saturating_sub(self.fetched.monotonic))
-    }
-}
-
-/// What a request may do with the set at hand.
-#[derive(Debug)]
-pub(crate) enum KeyView {
-    Fresh(Arc<Snapshot>),
-    /// To be believed only after an attempt to refresh it.
-    OverAge(Arc<Snapshot>),
-    Missing,
-}
-
 /// One issuer's keys. Dropping it ends its tasks.
 pub(crate) struct RemoteJwks {
     shared: Arc<Shared>,
 }
 
 struct Shared {
-    issuer: String,
-    origin: KeyOrigin,
-    door: Door,
+    fetcher: KeyFetcher,
     timing: KeyTiming,
     snapshot: ArcSwapOption<Snapshot>,
     state: Mutex<State>,
@@ -83,7 +45,6 @@ struct Shared {
 #[derive(Default)]
 struct State {
     gate: Gate,
-    found: Option<(Uri, Duration)>,
     /// Thumbprints of keys that were published with their private part: never used again.
     exposed: HashSet<Box<str>>,
     /// When the last attempt that ended was begun.
@@ -96,9 +57,7 @@ struct State {
 impl RemoteJwks {
     pub(crate) fn new(issuer: String, origin: KeyOrigin, door: Door, timing: KeyTiming) -> Self {
         let shared = Shared {
-            issuer,
-            origin,
-            door,
+            fetcher: KeyFetcher { issuer, origin, door, found: Mutex::default() },
             timing,
             snapshot: ArcSwapOption::empty(),
             state: Mutex::default(),
@@ -116,7 +75,7 @@ impl RemoteJwks {
             return KeyView::Missing;
         }
         // The regular refresh has begun by 88 % of the interval; later the set needs one attempt first.
-        if age > timing.refresh.mul_f64(1.1) && !self.shared.tried_since(&snapshot) {
+        if age > timing.refresh.mul_f64(OVERDUE) && !self.shared.tried_since(&snapshot) {
             return KeyView::OverAge(snapshot);
         }
         KeyView::Fresh(snapshot)
@@ -154,7 +113,7 @@ impl Shared {
     }
 
     fn now(&self) -> Now {
-        Now::read(&*self.door.clock)
+        Now::read(&*self.fetcher.door.clock)
     }
 
     fn unavailable(&self, wait: Duration) -> AuthError {
@@ -197,93 +156,37 @@ impl Shared {
         let _place = Place(&self.waiting);
         let mut ended = self.ended.subscribe();
         let done = ended.wait_for(|&number| number >= attempt);
-        match before(done, self.door.clock.sleep(self.timing.wait)).await {
+        match before(done, self.fetcher.door.clock.sleep(self.timing.wait)).await {
             Some(_) => Ok(()),
             None => Err(self.unavailable(RETRY_AFTER)),
         }
     }
 
-    async fn fetch(&self) -> Result<(Jwks, Option<Duration>), FetchError> {
-        let uri = match &self.origin {
-            KeyOrigin::Uri(uri) => uri.clone(),
-            KeyOrigin::Discovery { allow_http } => self.jwks_uri(*allow_http).await?,
-        };
-        let response = self.door.get(&uri).await?;
-        let keys = Jwks::parse(response.body()).map_err(FetchError::Jwks)?;
-        Ok((keys, max_age(&response)))
-    }
-
-    /// The address from discovery: kept for a while, and kept longer when discovery itself fails.
-    async fn jwks_uri(&self, allow_http: bool) -> Result<Uri, FetchError> {
-        let now = self.now().monotonic;
-        let (known, failing) = {
-            let state = self.state();
-            (state.found.clone(), state.gate.is_failing())
-        };
-        let believed = if failing { METADATA_AGE_FAILING } else { METADATA_AGE };
-        if let Some((uri, _)) = known.as_ref().filter(|(_, found)| now.saturating_sub(*found) < believed) {
-            return Ok(uri.clone());
-        }
-        match discover(&self.door, &self.issuer, allow_http).await {
-            Ok(metadata) => {
-                self.state().found = Some((metadata.jwks_uri.clone(), now));
-                Ok(metadata.jwks_uri)
-            }
-            // A document of another issuer is no passing fault: its word ends the old address, too.
-            Err(error @ DiscoveryError::IssuerMismatch(_)) => Err(error.into()),
-            Err(error) => known.map(|(uri, _)| uri).ok_or_else(|| error.into()),
-        }
+    /// Tells cached tokens how long they may stand without another look at the set: until a refresh is overdue,
+    /// or, where it was tried and failed, as long as the last good set serves.
+    fn prolong_keys(&self) {
+        let Some(snapshot) = self.snapshot.load_full() else { return };
+        let overdue = self.timing.refresh.mul_f64(OVERDUE);
+        let life = if self.tried_since(&snapshot) { self.timing.stale } else { overdue };
+        let until = snapshot.fetched.wall.saturating_add(life.as_secs());
+        snapshot.keys.keys().iter().for_each(|key| key.key.life.believe_until(until));
     }
 
     fn install(&self, keys: Jwks) {
         let previous = self.snapshot.load_full();
         let (usable, skipped) = (keys.keys().len(), keys.skipped().len());
         for (index, reason) in keys.skipped() {
-            telemetry::key_skipped(&self.issuer, *index, &reason.to_string());
+            telemetry::key_skipped(&self.fetcher.issuer, *index, &reason.to_string());
         }
         let keys = {
             let mut state = self.state();
             let (keys, newly) = succeed(previous.as_deref().map(|old| &old.keys), keys, &mut state.exposed);
-            newly.iter().for_each(|kid| telemetry::private_key_published(&self.issuer, kid.as_deref()));
+            newly.iter().for_each(|kid| telemetry::private_key_published(&self.fetcher.issuer, kid.as_deref()));
             keys
         };
         self.snapshot.store(Some(Arc::new(Snapshot { keys, fetched: self.now() })));
-        telemetry::keys_refreshed(&self.issuer, usable, skipped);
+        telemetry::keys_refreshed(&self.fetcher.issuer, usable, skipped);
     }
-}
-
-/// Turns a fetched set into the successor of the previous one: equal keys are carried over, so that
-/// cached tokens live on; keys that left are marked withdrawn, so that their tokens die with them.
-/// Returns the `kid` of each key whose private part was seen for the first time as well.
-fn succeed(previous: Option<&Jwks>, mut keys: Jwks, exposed: &mut HashSet<Box<str>>) -> (Jwks, Vec<Option<Box<str>>>) {
-    let mut newly_exposed = Vec::new();
-    let old_keys = previous.map(Jwks::keys).unwrap_or_default();
-    for key in &mut keys.keys {
-        let same = |old: &&_| same_key(old, key);
-        if let Some(old) = old_keys.iter().find(same) {
-            key.key = old.key.clone();
-        }
-        if key.private_part && exposed.insert(key.key.thumbprint.clone().unwrap_or_default()) {
-            newly_exposed.push(key.kid.clone());
-        }
-    }
-    // Only now: the same key may stand earlier in the set, without its private part and under another name.
-    for key in &mut keys.keys {
-        key.private_part = key.key.thumbprint.as_ref().is_some_and(|thumbprint| exposed.contains(thumbprint));
-        if key.private_part {
-            key.key.withdrawn.store(true, Ordering::Release);
-        }
-    }
-    for old in old_keys {
-        if !keys.keys.iter().any(|key| Arc::ptr_eq(&key.key, &old.key)) {
-            old.key.withdrawn.store(true, Ordering::Release);
-        }
-    }
-    (keys, newly_exposed)
-}
-
-fn same_key(old: &Jwk, new: &Jwk) -> bool {
-    old.key.thumbprint == new.key.thumbprint && old.algorithm == new.algorithm
 }
 
 /// One fetch. However it ends, by an answer, a panic or the end of its runtime, the gate is told.
@@ -296,16 +199,17 @@ struct Attempt {
 impl Attempt {
     async fn run(self) {
         let shared = &self.shared;
-        let result = shared.door.within(shared.fetch()).await;
+        let failing = shared.state().gate.is_failing();
+        let result = shared.fetcher.door.within(shared.fetcher.fetch(failing)).await;
         let jitter = jitter();
         match result {
-            Ok((keys, max_age)) => {
-                shared.install(keys);
+            Ok(fetched) => {
+                shared.install(fetched.keys);
                 let now = shared.now().monotonic;
-                shared.state().gate.succeeded(now, max_age, jitter, &shared.timing);
+                shared.state().gate.succeeded(now, fetched.max_age, jitter, &shared.timing);
             }
             Err(error) => {
-                telemetry::keys_failed(&shared.issuer, error.code(), &error.to_string());
+                telemetry::keys_failed(&shared.fetcher.issuer, error.code(), &error.to_string());
                 let (now, has_keys) = (shared.now().monotonic, shared.snapshot.load().is_some());
                 shared.state().gate.failed(now, has_keys, jitter);
             }
@@ -321,6 +225,7 @@ impl Drop for Attempt {
             state.tried = Some(self.began);
             state.gate.abandon(self.number, now, has_keys);
         }
+        self.shared.prolong_keys();
         // The next attempt may have ended before this line; its number must not be taken back.
         self.shared.ended.send_modify(|ended| *ended = self.number.max(*ended));
     }
@@ -331,16 +236,21 @@ async fn keep_fresh(store: Weak<Shared>) {
     loop {
         let (mut ended, sleep, attempt) = {
             let Some(shared) = store.upgrade() else { return };
+            // Before the look at what is due, or an attempt that ends in between would go unnoticed.
+            let ended = shared.ended.subscribe();
             let attempt = match shared.start(Why::Scheduled) {
                 Start::Begin(attempt) | Start::Join(attempt) => Some(attempt),
                 _ => None,
             };
             let rest = shared.state().gate.due().saturating_sub(shared.now().monotonic);
-            (shared.ended.subscribe(), shared.door.clock.sleep(rest), attempt)
+            (ended, shared.fetcher.door.clock.sleep(rest), attempt)
         };
         match attempt {
             Some(attempt) => drop(ended.wait_for(|&number| number >= attempt).await),
-            None => sleep.await,
+            // An attempt that a request began changes what is due.
+            None => {
+                let _ = before(ended.changed(), sleep).await;
+            }
         }
     }
 }
@@ -367,59 +277,8 @@ impl Drop for RemoteJwks {
 
 impl fmt::Debug for RemoteJwks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RemoteJwks").field("issuer", &self.shared.issuer).finish_non_exhaustive()
+        f.debug_struct("RemoteJwks").field("issuer", &self.shared.fetcher.issuer).finish_non_exhaustive()
     }
-}
-
-/// Why no set could be had.
-#[derive(Debug)]
-enum FetchError {
-    Http(HttpError),
-    Discovery(DiscoveryError),
-    Jwks(JwksError),
-}
-
-impl FetchError {
-    fn code(&self) -> &'static str {
-        match self {
-            FetchError::Http(error) => error.code(),
-            FetchError::Discovery(error) => error.code(),
-            FetchError::Jwks(JwksError::Malformed) => "jwks_malformed",
-            FetchError::Jwks(JwksError::TooManyKeys) => "jwks_too_many_keys",
-            FetchError::Jwks(JwksError::NoUsableKey) => "jwks_no_usable_key",
-        }
-    }
-}
-
-impl fmt::Display for FetchError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            FetchError::Http(error) => write!(f, "keys: {error}"),
-            FetchError::Discovery(error) => error.fmt(f),
-            FetchError::Jwks(error) => write!(f, "keys: {error}"),
-        }
-    }
-}
-
-impl From<HttpError> for FetchError {
-    fn from(error: HttpError) -> Self {
-        FetchError::Http(error)
-    }
-}
-
-impl From<DiscoveryError> for FetchError {
-    fn from(error: DiscoveryError) -> Self {
-        FetchError::Discovery(error)
-    }
-}
-
-/// `max-age` of the answer; anything unreadable or doubled counts as absent.
-fn max_age(response: &Response<bytes::Bytes>) -> Option<Duration> {
-    let mut values = response.headers().get_all(CACHE_CONTROL).iter();
-    let (value, None) = (values.next()?.to_str().ok()?, values.next()) else { return None };
-    let directive = |part: &str| part.trim().to_ascii_lowercase().strip_prefix("max-age=").map(str::to_owned);
-    let seconds = value.split(',').find_map(directive)?;
-    seconds.parse().ok().map(Duration::from_secs)
 }
 
 /// Between 0 and 1.

@@ -3,7 +3,10 @@
 pub(crate) mod discovery;
 pub(crate) mod http_client;
 pub(crate) mod jwks;
+pub(crate) mod key_fetch;
 pub(crate) mod refresh;
 #[cfg(feature = "reqwest")]
 pub(crate) mod reqwest_client;
+pub(crate) mod snapshot;
+mod succession;
 pub(crate) mod url;

@@ -77,6 +77,10 @@ impl Gate {
         let refused = match why {
             Why::Missing if now < eager_from => Some(Start::BackingOff(eager_from - now)),
             Why::UnknownKey | Why::OverAge if now < self.retry_from => Some(Start::BackingOff(self.retry_from - now)),
+            // While the last attempt failed nobody can say that the key does not exist.
+            Why::UnknownKey if now < self.on_demand_from && self.is_failing() => {
+                Some(Start::BackingOff(self.on_demand_from - now))
+            }
             Why::UnknownKey if now < self.on_demand_from => Some(Start::CoolingDown),
             Why::Scheduled if now < self.due => Some(Start::CoolingDown),
             _ => None,
@@ -164,7 +168,7 @@ mod tests {
         gate.ask(Why::UnknownKey, s(0.0), &T);
         gate.failed(s(0.0), true, 1.0);
         assert_eq!(gate.ask(Why::UnknownKey, s(0.5), &T), Start::BackingOff(s(0.5)));
-        assert_eq!(gate.ask(Why::UnknownKey, s(1.0), &T), Start::CoolingDown);
+        assert_eq!(gate.ask(Why::UnknownKey, s(1.0), &T), Start::BackingOff(s(29.0)));
         for failures in 1..20 {
             gate.failed(s(0.0), true, 1.0);
             assert!(gate.due() <= s(60.0), "{failures}");

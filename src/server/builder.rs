@@ -257,7 +257,7 @@ fn default_client() -> Result<Arc<dyn HttpClient>, ConfigProblem> {
 impl fmt::Debug for ResourceServerBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResourceServerBuilder")
-            .field("audiences", &self.audiences)
+            .field("audiences", &self.audiences.iter().map(|audience| url::shown(audience)).collect::<Vec<_>>())
             .field("issuers", &self.issuers)
             .finish_non_exhaustive()
     }

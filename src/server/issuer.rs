@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::remote::http_client::Door;
-use crate::remote::jwks::{KeyOrigin, RemoteJwks};
+use crate::remote::jwks::RemoteJwks;
+use crate::remote::key_fetch::KeyOrigin;
 use crate::remote::refresh::KeyTiming;
+use crate::remote::url;
 use crate::server::verifier::KeySource;
 use crate::verify::algorithm::{Algorithm, DEFAULT_ALGORITHMS};
 use crate::verify::jwk::Jwk;
@@ -188,6 +190,7 @@ impl From<String> for Issuer {
 /// Shows no secret.
 impl fmt::Debug for Issuer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Issuer").field("identifier", &self.identifier).field("typ", &self.typ).finish_non_exhaustive()
+        let identifier = url::shown(&self.identifier);
+        f.debug_struct("Issuer").field("identifier", &identifier).field("typ", &self.typ).finish_non_exhaustive()
     }
 }

@@ -21,13 +21,18 @@ impl ResourceServerBuilder {
         names.sort_unstable();
         for pair in names.windows(2).filter(|pair| pair.first() == pair.last()) {
             let name = pair.first().copied().unwrap_or_default();
-            problems.push(ConfigProblem::new("issuer", name, "stands twice; put both settings into one `Issuer`"));
+            problems.push(ConfigProblem::new(
+                "issuer",
+                url::shown(name),
+                "stands twice; put both settings into one `Issuer`",
+            ));
         }
-        self.audience_problems(&mut problems);
+        let audiences = self.audiences.iter().filter(|audience| !(audience.is_empty() && self.any_audience));
+        problems.extend(audiences.filter_map(|audience| audience_problem(audience)));
         if let Some(resource) = &self.resource
             && let Err(bad) = url::check(resource, self.allow_http)
         {
-            problems.push(ConfigProblem::new("resource", resource, bad.remedy()));
+            problems.push(ConfigProblem::new("resource", url::shown(resource), bad.remedy()));
         }
         if let Some(realm) = self.realm.as_ref().filter(|realm| !realm.bytes().all(|byte| matches!(byte, b' '..=b'~')))
         {
@@ -41,24 +46,11 @@ impl ResourceServerBuilder {
             let remedy = "must be 300 s at most; compare the clocks instead";
             problems.push(ConfigProblem::new("leeway", format_args!("{:?}", self.leeway), remedy));
         }
-        if self.cache_ttl > Duration::from_secs(3600) || self.cache_ttl.is_zero() {
+        if !(Duration::from_secs(1)..=Duration::from_secs(3600)).contains(&self.cache_ttl) {
             let remedy = "must lie between 1 s and 1 h; `token_cache(0)` turns the cache off";
             problems.push(ConfigProblem::new("token_cache_ttl", format_args!("{:?}", self.cache_ttl), remedy));
         }
         problems
-    }
-
-    fn audience_problems(&self, problems: &mut Vec<ConfigProblem>) {
-        for audience in &self.audiences {
-            let remedy = match audience.as_str() {
-                "" if self.any_audience => continue,
-                "" => "must be the `aud` of tokens for this service; without one every token of the issuer would pass",
-                text if text.starts_with('/') => "must be an absolute URI or the exact identifier that the issuer uses",
-                text if text.contains('#') => "must not have a fragment (RFC 8707 section 2)",
-                _ => continue,
-            };
-            problems.push(ConfigProblem::new("audience", audience, remedy));
-        }
     }
 }
 
@@ -66,12 +58,14 @@ impl Issuer {
     fn problems(&self, allow_http: bool) -> Vec<ConfigProblem> {
         let mut problems = Vec::new();
         if let Err(bad) = url::check_issuer(&self.identifier, allow_http) {
-            problems.push(ConfigProblem::new("issuer", &self.identifier, bad.remedy()));
+            problems.push(ConfigProblem::new("issuer", url::shown(&self.identifier), bad.remedy()));
         }
         if let Keys::Uri(uri) = &self.keys
             && let Err(bad) = url::check(uri, allow_http)
         {
-            problems.push(ConfigProblem::new("jwks_uri", uri, bad.remedy()));
+            // A query may hold an access key.
+            let shown = url::shown(uri.split('?').next().unwrap_or_default());
+            problems.push(ConfigProblem::new("jwks_uri", shown, bad.remedy()));
         }
         self.key_problems(&mut problems);
         for (setting, path) in [("scope_claim", &self.scope_claim), ("roles_claim", &self.roles_claim)] {
@@ -79,8 +73,8 @@ impl Issuer {
                 problems.push(ConfigProblem::new(setting, path, "must name a claim"));
             }
         }
-        if self.audiences.as_ref().is_some_and(|audiences| audiences.iter().any(String::is_empty)) {
-            problems.push(ConfigProblem::new("audience", "", "must not be empty"));
+        for audience in self.audiences.iter().flatten() {
+            problems.extend(audience_problem(audience));
         }
         timing_problems(&self.timing, &mut problems);
         problems
@@ -135,6 +129,17 @@ impl Issuer {
             Keys::Discovery | Keys::Uri(_) => {}
         }
     }
+}
+
+/// What is wrong with an audience, be it the server's or one issuer's.
+fn audience_problem(audience: &str) -> Option<ConfigProblem> {
+    let remedy = match audience {
+        "" => "must be the `aud` of tokens for this service; without one every token of the issuer would pass",
+        text if text.starts_with('/') => "must be an absolute URI or the exact identifier that the issuer uses",
+        text if text.contains('#') => "must not have a fragment (RFC 8707 section 2)",
+        _ => return None,
+    };
+    Some(ConfigProblem::new("audience", url::shown(audience), remedy))
 }
 
 fn timing_problems(timing: &KeyTiming, problems: &mut Vec<ConfigProblem>) {

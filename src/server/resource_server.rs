@@ -4,11 +4,10 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use crate::clock::{Clock, Now};
-use crate::remote::jwks::KeyView;
 use crate::remote::refresh::Why;
+use crate::remote::snapshot::KeyView;
 use crate::server::builder::ResourceServerBuilder;
 use crate::server::issuer::Issuer;
 use crate::server::verifier::{Round, Stuck, Verifier};
@@ -110,11 +109,11 @@ impl ResourceServer {
     /// True if this server made these claims from this very token, so that a nested layer need not again.
     /// They may have been kept since an earlier request, so what time can change is judged all the same.
     pub(crate) fn has_verified(&self, claims: &Claims, request: ResourceRequest<'_>) -> bool {
-        let set = claims.set();
+        let (set, now) = (claims.set(), Now::read(&*self.inner.clock));
         Arc::ptr_eq(&set.resource, &self.inner.resource)
             && request.token().is_some_and(|token| self.inner.cache.digest(token) == set.digest)
-            && !is_withdrawn(set)
-            && self.inner.still_holds(set, Now::read(&*self.inner.clock).wall).is_ok()
+            && key_is_believed(set, now)
+            && self.inner.still_holds(set, now.wall).is_ok()
     }
 
     /// Judges what can be judged now; only what must be fetched is left to a future.
@@ -153,9 +152,10 @@ impl Inner {
         Ok(self.cache.digest(token))
     }
 
-    /// An entry whose key has left its set is no entry: the token is verified anew, by the keys of now.
+    /// An entry whose key has left its set, or whose set is due for a look, is no entry: the token is verified
+    /// anew, by the keys of now.
     fn cached(&self, digest: u128, now: Now) -> Option<Entry> {
-        self.cache.get(digest, now).filter(|entry| !is_withdrawn(entry.claims.set()))
+        self.cache.get(digest, now).filter(|entry| key_is_believed(entry.claims.set(), now))
     }
 
     /// A hit proves the signature only; whatever time can change is judged again.
@@ -199,9 +199,9 @@ impl Inner {
     }
 }
 
-/// True once the key that signed has left its key set.
-fn is_withdrawn(set: &ClaimSet) -> bool {
-    set.withdrawn.as_ref().is_some_and(|withdrawn| withdrawn.load(Ordering::Acquire))
+/// False once the key that signed has left its set, or its set was not looked at for too long.
+fn key_is_believed(set: &ClaimSet, now: Now) -> bool {
+    set.key_life.as_ref().is_none_or(|life| life.is_believed(now.wall))
 }
 
 /// The token decides how it must be presented: a binding that cannot be checked is a refusal, or a

@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use crate::clock::Now;
-use crate::remote::jwks::{KeyView, RemoteJwks, Snapshot};
+use crate::remote::jwks::RemoteJwks;
 use crate::remote::refresh::Why;
+use crate::remote::snapshot::{KeyView, Snapshot};
 use crate::token::claims::ClaimSet;
 use crate::token::error::{AuthError, Reason};
 use crate::token::json::{self, Json, Object};
@@ -101,7 +101,7 @@ impl Verifier {
         let mut claims = trusted.rules.judge(&judged, now.wall)?;
         let at_hand = trusted.keys_at_hand(now, round)?;
         let key = trusted.verify_signature(&compact, &header, at_hand.keys(), round)?;
-        claims.withdrawn = Some(key.key.withdrawn.clone());
+        claims.key_life = Some(key.key.life.clone());
         Ok(claims)
     }
 
@@ -174,7 +174,7 @@ fn check_key(key: &Jwk, algorithm: Algorithm) -> Result<&Jwk, Reason> {
     if key.private_part {
         return Err(Reason::KeyPublishedPrivately);
     }
-    if key.key.withdrawn.load(Ordering::Acquire) {
+    if key.key.life.is_withdrawn() {
         return Err(Reason::KeyUnknown);
     }
     if key.algorithm.is_none() && !key.key.pin(algorithm) {

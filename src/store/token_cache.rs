@@ -56,10 +56,12 @@ impl TokenCache {
         self.digest.hash(token.as_bytes()).as_u128()
     }
 
-    /// The entry of this digest, unless it has outlived the longest life of an entry.
+    /// The entry of this digest, unless it has outlived the longest life of an entry. By the longer of both
+    /// clocks: a suspended machine stops one of them.
     pub(crate) fn get(&self, digest: u128, now: Now) -> Option<Entry> {
         let entry = self.entries.as_ref()?.get(&digest)?;
-        let passed = now.monotonic.saturating_sub(entry.since.monotonic);
+        let wall = Duration::from_secs(now.wall.saturating_sub(entry.since.wall));
+        let passed = wall.max(now.monotonic.saturating_sub(entry.since.monotonic));
         (passed < self.max_age).then_some(entry)
     }
 

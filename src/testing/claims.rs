@@ -104,7 +104,7 @@ impl TestClaims {
             confirmation: None,
             payload: Value::Object(self.members.clone()).to_string().into(),
             resource: Arc::new(resource),
-            withdrawn: None,
+            key_life: None,
             digest: 0,
         };
         Claims::new(set, Scheme::Bearer)

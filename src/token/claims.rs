@@ -2,13 +2,13 @@
 
 use std::any::Any;
 use std::fmt;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::de::DeserializeOwned;
 
 use super::json;
+use super::key_life::KeyLife;
 use super::request::Scheme;
 use super::resource::Resource;
 use super::scope::Scope;
@@ -67,8 +67,8 @@ pub(crate) struct ClaimSet {
     /// The payload's JSON text, for members that only the application knows.
     pub(crate) payload: Box<str>,
     pub(crate) resource: Arc<Resource>,
-    /// Set when the key that signed leaves its key set; absent for keys that cannot leave.
-    pub(crate) withdrawn: Option<Arc<AtomicBool>>,
+    /// Of the key that signed: the token lives no longer than its key. Absent where no key did.
+    pub(crate) key_life: Option<Arc<KeyLife>>,
     /// The keyed digest of the token's text, equal for the very same token only.
     pub(crate) digest: u128,
 }

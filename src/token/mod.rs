@@ -5,6 +5,7 @@ pub(crate) mod claims;
 pub(crate) mod error;
 pub(crate) mod json;
 pub(crate) mod json_reader;
+pub(crate) mod key_life;
 pub(crate) mod refusal;
 pub(crate) mod request;
 pub(crate) mod resource;

@@ -2,12 +2,13 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use super::algorithm::{Algorithm, Curve};
 use super::base64url::decode_lax;
 use super::crypto::{BadKey, VerifyingKey};
 use crate::token::json::{self, Json, Object};
+use crate::token::key_life::KeyLife;
 
 /// Longest `kid` that is looked at.
 pub(crate) const MAX_KID: usize = 256;
@@ -28,8 +29,7 @@ pub struct Jwk {
 pub(crate) struct TrackedKey {
     pub(crate) material: VerifyingKey,
     pub(crate) thumbprint: Option<Box<str>>,
-    /// Set once the key has left its set: tokens that it signed die with it.
-    pub(crate) withdrawn: Arc<AtomicBool>,
+    pub(crate) life: Arc<KeyLife>,
     pinned: AtomicU8,
 }
 
@@ -158,7 +158,7 @@ impl fmt::Debug for Jwk {
 impl TrackedKey {
     fn new(material: VerifyingKey) -> Self {
         let thumbprint = material.thumbprint().map(Into::into);
-        TrackedKey { material, thumbprint, withdrawn: Arc::default(), pinned: AtomicU8::new(UNPINNED) }
+        TrackedKey { material, thumbprint, life: Arc::new(KeyLife::endless()), pinned: AtomicU8::new(UNPINNED) }
     }
 
     /// Pins the key to the first algorithm that it verified (RFC 8725bis section 3.1: one key, one

@@ -90,7 +90,7 @@ impl ClaimRules {
             confirmation: confirmation(payload)?,
             payload: token.text.into(),
             resource: self.resource.clone(),
-            withdrawn: None,
+            key_life: None,
             digest: 0,
         })
     }

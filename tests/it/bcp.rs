@@ -160,7 +160,7 @@ async fn c8725_3_12_a_s1_26_an_id_token_is_refused_by_type_or_by_its_claims() {
 }
 
 #[tokio::test]
-async fn cbis_3_14_a_s2_16_s2_17_characters_that_no_jwt_has_never_reach_a_parser() {
+async fn bis_3_14_a_s2_16_s2_17_characters_that_no_jwt_has_never_reach_a_parser() {
     let fixture = Fixture::new();
     let token = fixture.token().sign();
     text_passes(&fixture, &token).await;

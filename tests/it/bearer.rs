@@ -152,7 +152,9 @@ async fn c6750_3_e_s10_19_nothing_of_a_hostile_token_reaches_the_challenge() {
     let fixture = Fixture::new();
     let hostile = "bad \"aud\" \u{2013} \u{e9}\r\nX: y";
     let expected = fixture.bearer(&fixture.token().expired().sign()).await;
-    for token in [fixture.token().audience(hostile), fixture.token().typ(hostile), fixture.token().claim("iss", hostile)] {
+    for token in
+        [fixture.token().audience(hostile), fixture.token().typ(hostile), fixture.token().claim("iss", hostile)]
+    {
         let outcome = fixture.bearer(&token.sign()).await;
         outcome.assert_it();
         assert_eq!(outcome.challenges(), expected.challenges());

@@ -29,7 +29,10 @@ fn assert_bound(outcome: &Outcome, code: &str, description: &str) {
     outcome.assert_it();
     assert_eq!(outcome.code(), code);
     let challenge = challenge::parse(outcome.challenges()[0]).unwrap();
-    assert_eq!((challenge.scheme.as_str(), challenge.parameters["error_description"].as_str()), ("Bearer", description));
+    assert_eq!(
+        (challenge.scheme.as_str(), challenge.parameters["error_description"].as_str()),
+        ("Bearer", description)
+    );
 }
 
 const PROOF: &str = "The access token is sender-constrained";
@@ -139,7 +142,9 @@ async fn c9449_7_2_d_the_dpop_scheme_is_not_supported_here_and_gets_no_error() {
 
 #[tokio::test]
 async fn c9701_8_1_a_a_signed_introspection_answer_is_no_access_token() {
-    let answer = |token: TokenBuilder| token.typ("token-introspection+jwt").claim("token_introspection", json!({"active": true}));
+    let answer = |token: TokenBuilder| {
+        token.typ("token-introspection+jwt").claim("token_introspection", json!({"active": true}))
+    };
     for typ in [Typ::AtJwt, Typ::Jwt, Typ::Any] {
         let fixture = Fixture::with(|issuer| issuer.typ(typ), |builder| builder);
         let outcome = fixture.bearer(&answer(fixture.token().scope("a")).sign()).await;
@@ -154,7 +159,8 @@ async fn c9449_7_2_b_two_layers_of_one_server_refuse_a_bound_token_alike() {
     let fixture = Fixture::new();
     let auth = || AuthLayer::new(fixture.server.clone());
     let layers = || ServiceBuilder::new().layer(auth()).layer(auth());
-    let with = |token: TokenBuilder| get().header("authorization", format!("Bearer {}", token.sign())).body(()).unwrap();
+    let with =
+        |token: TokenBuilder| get().header("authorization", format!("Bearer {}", token.sign())).body(()).unwrap();
     send_through(layers(), with(fixture.token().bound_to_key(JKT))).await.assert_it();
     send_through(layers(), with(fixture.token())).await.assert_ok();
 }

@@ -9,6 +9,7 @@ use tower_bearer::{AuthLayer, RequireScope, ResourceRequest};
 
 use crate::challenge;
 use crate::support::{AS, Fixture, get, send_through};
+use crate::wire;
 
 fn bearer(token: TokenBuilder) -> Request<()> {
     get().header("authorization", format!("Bearer {}", token.sign())).body(()).unwrap()
@@ -131,8 +132,9 @@ async fn s10_15_a_strict_layer_inside_an_optional_one_asks_for_a_token() {
 #[tokio::test]
 async fn s10_18_an_upload_is_refused_before_it_is_asked_for() {
     let fixture = Fixture::new();
-    let mut stream = challenge::serve(&fixture.server).await;
-    let upload = "POST /r HTTP/1.1\r\nhost: api.example.com\r\nexpect: 100-continue\r\ncontent-length: 10737418240\r\n\r\n";
+    let mut stream = wire::serve(&fixture.server).await;
+    let upload =
+        "POST /r HTTP/1.1\r\nhost: api.example.com\r\nexpect: 100-continue\r\ncontent-length: 10737418240\r\n\r\n";
     stream.write_all(upload.as_bytes()).await.unwrap();
     let mut answer = [0; 64];
     let read = stream.read(&mut answer).await.unwrap();
@@ -181,9 +183,11 @@ async fn s10_25_the_body_hook_chooses_the_body_and_nothing_else() {
     );
     let plain = Fixture::new();
     for (scope, authorization) in [("a", None), ("a", Some("Bearer")), ("a", Some("Bearer abc"))] {
-        let mut requests = [get(), get()].map(|get| {
-            authorization.iter().fold(get, |get, value| get.header("authorization", *value)).body(()).unwrap()
-        }).into_iter();
+        let mut requests = [get(), get()]
+            .map(|get| {
+                authorization.iter().fold(get, |get, value| get.header("authorization", *value)).body(()).unwrap()
+            })
+            .into_iter();
         let mut send = |fixture: &Fixture| {
             let layers = ServiceBuilder::new().layer(AuthLayer::new(fixture.server.clone()));
             send_through(layers.layer(RequireScope::all([scope])), requests.next().unwrap())

@@ -41,6 +41,7 @@ fn test_names() -> Vec<String> {
         }
     }
     names.sort();
+    names.dedup();
     names
 }
 
@@ -59,7 +60,7 @@ fn proves(name: &str, stem: &str, part: &str) -> bool {
     marks.iter().any(|mark| {
         padded.match_indices(mark.as_str()).any(|(at, _)| {
             let parts = padded[at + mark.len()..].split('_');
-            parts.take_while(|word| word.len() <= 3 || *word == part).any(|word| word == part)
+            parts.take_while(|word| word.len() == 1 || *word == part).any(|word| word == part)
         })
     })
 }

@@ -130,7 +130,8 @@ async fn cors_f_the_metadata_document_is_readable_by_scripts_of_any_origin() {
     };
     let document = fixture.send(at(Request::get("/"))).await;
     assert_eq!(document.headers[ACCESS_CONTROL_ALLOW_ORIGIN], "*");
-    let preflight = fixture.send(at(preflight().header("access-control-request-headers", "mcp-protocol-version"))).await;
+    let preflight =
+        fixture.send(at(preflight().header("access-control-request-headers", "mcp-protocol-version"))).await;
     assert_eq!((preflight.status, preflight.calls), (StatusCode::NO_CONTENT, 0));
     assert_eq!(preflight.headers[ACCESS_CONTROL_ALLOW_ORIGIN], "*");
     assert_eq!(preflight.headers[ACCESS_CONTROL_ALLOW_HEADERS], "*");

@@ -1,4 +1,4 @@
-//! The axum extractors, and the places where a router takes the layers.
+//! The axum extractors.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -14,7 +14,7 @@ use tower_bearer::{AuthError, AuthLayer, Claims, RequireScope, RequiredScopes, S
 
 use crate::support::Fixture;
 
-struct Answer {
+pub struct Answer {
     status: StatusCode,
     headers: HeaderMap,
     body: String,
@@ -23,16 +23,17 @@ struct Answer {
 
 impl Answer {
     #[track_caller]
-    fn assert(&self, status: u16, code: Option<&str>) {
+    pub fn assert(&self, status: u16, code: Option<&str>) {
         assert_eq!((self.status.as_u16(), self.code), (status, code), "{}", self.body);
         let challenged = self.headers.contains_key("www-authenticate");
         assert_eq!(challenged, matches!(status, 400 | 401 | 403), "{:?}", self.headers);
     }
 }
 
-async fn ask(app: &Router, method: Method, path: &str, token: Option<&str>) -> Answer {
+pub async fn ask(app: &Router, method: Method, path: &str, token: Option<&str>) -> Answer {
     let request = Request::builder().method(method).uri(path);
-    let request = token.iter().fold(request, |request, token| request.header("authorization", format!("Bearer {token}")));
+    let request =
+        token.iter().fold(request, |request, token| request.header("authorization", format!("Bearer {token}")));
     let (parts, body) = app.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap().into_parts();
     let body = body.collect().await.unwrap().to_bytes();
     Answer {
@@ -43,15 +44,15 @@ async fn ask(app: &Router, method: Method, path: &str, token: Option<&str>) -> A
     }
 }
 
-async fn get_of(app: &Router, token: Option<&str>) -> Answer {
+pub async fn get_of(app: &Router, token: Option<&str>) -> Answer {
     ask(app, Method::GET, "/r", token).await
 }
 
-fn route(handler: MethodRouter) -> Router {
+pub fn route(handler: MethodRouter) -> Router {
     Router::new().route("/r", handler)
 }
 
-async fn whoami(claims: Claims) -> String {
+pub async fn whoami(claims: Claims) -> String {
     claims.subject().unwrap_or("client").to_owned()
 }
 
@@ -96,7 +97,8 @@ async fn s10_11_optional_claims_without_optional_mode_still_ask_for_a_token() {
 #[tokio::test]
 async fn s10_07_an_extractor_without_a_layer_is_500_also_for_optional_claims() {
     let token = Fixture::new().token().sign();
-    for handler in [get(whoami), get(perhaps), get(async |_: Scoped<Pay>| "paid"), get(async |_: Claims<Dept>| "typed")] {
+    for handler in [get(whoami), get(perhaps), get(async |_: Scoped<Pay>| "paid"), get(async |_: Claims<Dept>| "typed")]
+    {
         for token in [None, Some(token.as_str())] {
             get_of(&route(handler.clone()), token).await.assert(500, Some("layer_missing"));
         }
@@ -125,7 +127,11 @@ async fn a_token_that_does_not_fit_the_type_is_an_invalid_token() {
     let fixture = Fixture::new();
     for handler in [get(async |_: Claims<Dept>| "in"), get(async |_: Option<Claims<Dept>>| "in")] {
         let app = route(handler).layer(AuthLayer::new(fixture.server.clone()).optional());
-        for token in [fixture.token(), fixture.token().claim("dept", 5), fixture.token().claim("dept", "secret-x").claim("dept", [1])] {
+        for token in [
+            fixture.token(),
+            fixture.token().claim("dept", 5),
+            fixture.token().claim("dept", "secret-x").claim("dept", [1]),
+        ] {
             let answer = get_of(&app, Some(&token.sign())).await;
             answer.assert(401, Some("claims_mismatch"));
             let challenge = answer.headers["www-authenticate"].to_str().unwrap();
@@ -205,76 +211,6 @@ async fn c9110_9_3_2_a_refusal_of_an_extractor_to_head_is_empty() {
     let answer = ask(&app, Method::HEAD, "/r", Some(&fixture.token().sign())).await;
     answer.assert(403, Some("insufficient_scope"));
     assert!(answer.body.is_empty());
-}
-
-#[tokio::test]
-async fn s10_10_a_layer_guards_unknown_paths_and_a_route_layer_does_not() {
-    let fixture = Fixture::new();
-    let auth = || AuthLayer::new(fixture.server.clone());
-    let token = fixture.token().sign();
-    let layer = route(get(whoami)).layer(auth());
-    let route_layer = route(get(whoami)).route_layer(auth());
-    ask(&layer, Method::GET, "/unknown", None).await.assert(401, Some("missing_token"));
-    ask(&layer, Method::GET, "/unknown", Some(&token)).await.assert(404, None);
-    ask(&route_layer, Method::GET, "/unknown", None).await.assert(404, None);
-    for app in [&layer, &route_layer] {
-        get_of(app, None).await.assert(401, Some("missing_token"));
-        get_of(app, Some(&token)).await.assert(200, None);
-    }
-}
-
-#[tokio::test]
-async fn s10_09_a_route_added_below_the_layer_call_is_not_guarded_and_its_extractor_says_so() {
-    let fixture = Fixture::new();
-    let app = Router::new().layer(AuthLayer::new(fixture.server.clone())).route("/r", get(whoami));
-    get_of(&app, Some(&fixture.token().sign())).await.assert(500, Some("layer_missing"));
-}
-
-#[tokio::test]
-async fn the_layers_stand_on_method_routers_as_well() {
-    let fixture = Fixture::new();
-    let auth = || AuthLayer::new(fixture.server.clone());
-    let app = route(get(async || "public").merge(post(whoami).layer((auth(), RequireScope::all(["a"])))));
-    get_of(&app, None).await.assert(200, None);
-    ask(&app, Method::POST, "/r", None).await.assert(401, Some("missing_token"));
-    ask(&app, Method::POST, "/r", Some(&fixture.token().sign())).await.assert(403, Some("insufficient_scope"));
-    ask(&app, Method::POST, "/r", Some(&fixture.token().scope("a").sign())).await.assert(200, None);
-}
-
-#[tokio::test]
-async fn a_scope_on_a_method_asks_only_there() {
-    let fixture = Fixture::new();
-    let app = Router::new()
-        .route("/r", get(whoami).layer(RequireScope::any(["r", "w"])))
-        .route("/r", post(whoami).layer(RequireScope::all(["w"])))
-        .layer(AuthLayer::new(fixture.server.clone()));
-    let reader = fixture.token().scope("r").sign();
-    get_of(&app, Some(&reader)).await.assert(200, None);
-    ask(&app, Method::POST, "/r", Some(&reader)).await.assert(403, Some("insufficient_scope"));
-    ask(&app, Method::HEAD, "/r", Some(&reader)).await.assert(200, None);
-}
-
-#[tokio::test]
-async fn the_layer_works_outside_and_inside_a_nested_router() {
-    let fixture = Fixture::new();
-    let auth = || AuthLayer::new(fixture.server.clone());
-    let outside = Router::new().nest("/v1", route(get(whoami))).layer(auth());
-    let inside = Router::new().nest("/v1", route(get(whoami)).layer(auth()));
-    let both = Router::new().nest("/v1", route(get(whoami)).layer(auth())).layer(auth());
-    let token = fixture.token().sign();
-    for app in [outside, inside, both] {
-        ask(&app, Method::GET, "/v1/r", None).await.assert(401, Some("missing_token"));
-        ask(&app, Method::GET, "/v1/r", Some(&token)).await.assert(200, None);
-    }
-}
-
-#[tokio::test]
-async fn a_scope_outside_the_router_of_the_layer_is_500() {
-    let fixture = Fixture::new();
-    let inner = route(get(whoami)).layer(AuthLayer::new(fixture.server.clone()));
-    let app = Router::new().nest("/v1", inner).layer(RequireScope::all(["a"]));
-    let token = fixture.token().scope("a").sign();
-    ask(&app, Method::GET, "/v1/r", Some(&token)).await.assert(500, Some("layer_missing"));
 }
 
 #[cfg(feature = "reqwest")]

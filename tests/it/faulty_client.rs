@@ -1,12 +1,16 @@
 //! A door to an issuer that can be shut, and the ways to ask many things at once.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::Request;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tower_bearer::{HttpClient, HttpError, HttpFuture, ResourceRequest, ResourceServer};
+use tower_bearer::testing::{ManualClock, TestIssuer};
+use tower_bearer::{HttpClient, HttpError, HttpFuture, Issuer, ResourceRequest, ResourceServer, ResourceServerBuilder};
+
+use crate::support::{AS, Fixture, RS};
 
 #[derive(Clone, Debug)]
 pub enum Mode {
@@ -37,10 +41,6 @@ impl FaultyClient {
     /// The addresses that were called, in order.
     pub fn log(&self) -> Vec<String> {
         self.log.lock().unwrap().iter().map(|request| request.uri().to_string()).collect()
-    }
-
-    pub fn requests(&self) -> Vec<Request<Bytes>> {
-        self.log.lock().unwrap().clone()
     }
 
     /// How often the key set was asked for.
@@ -76,9 +76,48 @@ pub fn ask(server: &ResourceServer, token: &str) -> JoinHandle<&'static str> {
     tokio::spawn(async move { verdict(&server, &token).await })
 }
 
-/// Lets every task that can go on do so. For the current-thread runtime of a test.
+/// Lets every task that can go on do so. For the current-thread runtime of a test, which runs some
+/// sixty tasks between two yields.
 pub async fn settle() {
-    for _ in 0..50 {
+    for _ in 0..200 {
         tokio::task::yield_now().await;
+    }
+}
+
+/// RS and AS with every default but those changed, and the door between them.
+pub fn faulty(
+    issuer_settings: impl FnOnce(Issuer) -> Issuer,
+    settings: impl FnOnce(ResourceServerBuilder) -> ResourceServerBuilder,
+) -> (Fixture, FaultyClient) {
+    let clock = ManualClock::new();
+    let issuer = TestIssuer::in_process_at(AS, clock.clone());
+    let client = FaultyClient::new(issuer.http_client());
+    let builder = ResourceServer::builder(RS, issuer_settings(Issuer::new(AS)));
+    let server = settings(builder.clock(clock.clone()).http_client(client.clone())).build().unwrap();
+    (Fixture { issuer, clock, server }, client)
+}
+
+/// The same with keys loaded.
+pub async fn running() -> (Fixture, FaultyClient) {
+    let (fixture, client) = faulty(|issuer| issuer, |builder| builder);
+    fixture.bearer(&fixture.token().sign()).await.assert_ok();
+    (fixture, client)
+}
+
+/// A token that outlives every outage.
+pub fn long_lived(fixture: &Fixture) -> String {
+    fixture.token().expires_in(Duration::from_secs(3 * 86400)).sign()
+}
+
+/// A token whose key nobody has.
+pub fn stranger(fixture: &Fixture, kid: &str) -> String {
+    fixture.token().header("kid", kid).expires_in(Duration::from_secs(3 * 86400)).sign()
+}
+
+/// Moves time in steps, so that every task wakes in between.
+pub async fn pass(fixture: &Fixture, steps: u32, step: Duration) {
+    for _ in 0..steps {
+        fixture.clock.advance(step);
+        settle().await;
     }
 }

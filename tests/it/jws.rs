@@ -155,9 +155,8 @@ async fn c7515_4_b_s2_02_a_token_has_16_kib_at_most() {
 async fn c7515_4_1_1_a_s1_02_s1_03_alg_is_present_a_string_and_byte_for_byte_in_the_list() {
     let fixture = Fixture::new();
     passes(&fixture, fixture.token().header("alg", "ES256")).await;
-    for name in
-        ["es256", "Es256", "ES256 ", " ES256", "ES256\u{0}", "HS256", "ES521", "RSA256", "", "None", "NONE", "nOnE"]
-    {
+    let odd = "es256|Es256|ES256 | ES256|ES256\u{0}|HS256|ES521|RSA256|ES256K|Ed448||None|NONE|nOnE";
+    for name in odd.split('|') {
         let token = fixture.token().header("alg", name).sign();
         refuses_unverified(&fixture, &token, "algorithm_not_allowed").await;
     }

@@ -125,7 +125,9 @@ fn c9728_2_a_every_trusted_issuer_is_named() {
 
 #[test]
 fn c9728_3_3_a_the_resource_is_the_identifier_to_the_letter() {
-    for resource in [RS, "https://api.example.com/", "https://API.example.com:443/a/../b%7e", "https://api.example.com/?a=1"] {
+    for resource in
+        [RS, "https://api.example.com/", "https://API.example.com:443/a/../b%7e", "https://api.example.com/?a=1"]
+    {
         assert_eq!(document(&metadata(resource))["resource"], resource);
     }
     let fixture = Fixture::with(|issuer| issuer, |builder| builder.resource("https://files.example.com/v1"));
@@ -221,4 +223,13 @@ async fn the_service_answers_as_the_layer_does() {
         assert_eq!((reply.status(), reply.headers()), (layer.status, &layer.headers), "{method}");
         assert_eq!(reply.into_body().collect().await.unwrap().to_bytes(), layer.body, "{method}");
     }
+}
+
+#[tokio::test]
+async fn a_layer_whose_refusals_are_empty_leaves_the_document_to_the_inner_service() {
+    let layer = || AuthLayer::new(server(RS)).empty_body();
+    let outcome = send_through(layer(), Request::get(PATH).body(()).unwrap()).await;
+    assert_eq!((outcome.status, outcome.calls), (StatusCode::OK, 1));
+    assert!(outcome.claims.is_none());
+    send_through(layer(), Request::get(format!("{PATH}/")).body(()).unwrap()).await.assert_anon();
 }

@@ -130,10 +130,7 @@ async fn claims_of_a_test_pass_without_a_layer_and_are_judged_by_their_scope() {
 
 #[test]
 fn s10_08_an_empty_requirement_is_a_mistake() {
-    for error in [
-        RequireScope::try_all([""; 0]).unwrap_err(),
-        RequireScope::try_any([""; 0]).unwrap_err(),
-    ] {
+    for error in [RequireScope::try_all([""; 0]).unwrap_err(), RequireScope::try_any([""; 0]).unwrap_err()] {
         assert_eq!(error.problems()[0].value, "[]");
     }
     assert!(RequireScope::try_all(["a"]).is_ok() && RequireScope::try_any(["a"]).is_ok());

@@ -42,7 +42,9 @@ async fn poll_once<F: Future>(mut future: Pin<&mut F>) -> Poll<F::Output> {
 #[tokio::test]
 async fn works_with_the_body_types_of_tonic() {
     let fixture = Fixture::new();
-    let inner = service_fn(|_: Request<tonic::body::Body>| ready(Ok::<_, Infallible>(Response::new(tonic::body::Body::empty()))));
+    let inner = service_fn(|_: Request<tonic::body::Body>| {
+        ready(Ok::<_, Infallible>(Response::new(tonic::body::Body::empty())))
+    });
     let layers = ServiceBuilder::new().layer(auth(&fixture).empty_body());
     let service = layers.layer(RequireScope::all(["a"]).empty_body()).service(inner);
     for (scope, status) in [("a", StatusCode::OK), ("b", StatusCode::FORBIDDEN)] {
@@ -229,7 +231,10 @@ impl hyper::body::Body for Untouchable {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<hyper::body::Frame<Bytes>, Infallible>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<hyper::body::Frame<Bytes>, Infallible>>> {
         panic!("the body was read");
     }
 }

@@ -1,0 +1,121 @@
+//! One fetch of an issuer's key set, through discovery or from a given address.
+
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use http::header::CACHE_CONTROL;
+use http::{Response, Uri};
+
+use super::discovery::{DiscoveryError, discover};
+use super::http_client::{Door, HttpError};
+use crate::verify::jwks::{Jwks, JwksError};
+
+/// How long the address from discovery is believed, while it works and while it does not.
+const METADATA_AGE: Duration = Duration::from_secs(3600);
+const METADATA_AGE_FAILING: Duration = Duration::from_secs(300);
+
+/// Where an issuer's keys are published.
+#[derive(Debug, Clone)]
+pub(crate) enum KeyOrigin {
+    Discovery { allow_http: bool },
+    Uri(Uri),
+}
+
+/// Fetches the key set of one issuer; remembers the address that discovery found.
+pub(super) struct KeyFetcher {
+    pub(super) issuer: String,
+    pub(super) origin: KeyOrigin,
+    pub(super) door: Door,
+    pub(super) found: Mutex<Option<(Uri, Duration)>>,
+}
+
+/// A key set, and how long its answer says that it is fresh.
+pub(super) struct Fetched {
+    pub(super) keys: Jwks,
+    pub(super) max_age: Option<Duration>,
+}
+
+impl KeyFetcher {
+    /// `failing` after an attempt that failed: then the address is looked up again sooner.
+    pub(super) async fn fetch(&self, failing: bool) -> Result<Fetched, FetchError> {
+        let uri = match &self.origin {
+            KeyOrigin::Uri(uri) => uri.clone(),
+            KeyOrigin::Discovery { allow_http } => self.jwks_uri(*allow_http, failing).await?,
+        };
+        let response = self.door.get(&uri).await?;
+        let keys = Jwks::parse(response.body()).map_err(FetchError::Jwks)?;
+        Ok(Fetched { keys, max_age: max_age(&response) })
+    }
+
+    /// The address from discovery: kept for a while, and kept longer when discovery itself fails.
+    async fn jwks_uri(&self, allow_http: bool, failing: bool) -> Result<Uri, FetchError> {
+        let now = self.door.clock.monotonic();
+        let known = self.found.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let believed = if failing { METADATA_AGE_FAILING } else { METADATA_AGE };
+        if let Some((uri, _)) = known.as_ref().filter(|(_, found)| now.saturating_sub(*found) < believed) {
+            return Ok(uri.clone());
+        }
+        match discover(&self.door, &self.issuer, allow_http).await {
+            Ok(metadata) => {
+                let found = Some((metadata.jwks_uri.clone(), now));
+                *self.found.lock().unwrap_or_else(PoisonError::into_inner) = found;
+                Ok(metadata.jwks_uri)
+            }
+            // A document of another issuer is no passing fault: its word ends the old address, too.
+            Err(error @ DiscoveryError::IssuerMismatch(_)) => Err(error.into()),
+            Err(error) => known.map(|(uri, _)| uri).ok_or_else(|| error.into()),
+        }
+    }
+}
+
+/// Why no set could be had.
+#[derive(Debug)]
+pub(super) enum FetchError {
+    Http(HttpError),
+    Discovery(DiscoveryError),
+    Jwks(JwksError),
+}
+
+impl FetchError {
+    pub(super) fn code(&self) -> &'static str {
+        match self {
+            FetchError::Http(error) => error.code(),
+            FetchError::Discovery(error) => error.code(),
+            FetchError::Jwks(JwksError::Malformed) => "jwks_malformed",
+            FetchError::Jwks(JwksError::TooManyKeys) => "jwks_too_many_keys",
+            FetchError::Jwks(JwksError::NoUsableKey) => "jwks_no_usable_key",
+        }
+    }
+}
+
+impl fmt::Display for FetchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            FetchError::Http(error) => write!(f, "keys: {error}"),
+            FetchError::Discovery(error) => error.fmt(f),
+            FetchError::Jwks(error) => write!(f, "keys: {error}"),
+        }
+    }
+}
+
+impl From<HttpError> for FetchError {
+    fn from(error: HttpError) -> Self {
+        FetchError::Http(error)
+    }
+}
+
+impl From<DiscoveryError> for FetchError {
+    fn from(error: DiscoveryError) -> Self {
+        FetchError::Discovery(error)
+    }
+}
+
+/// `max-age` of the answer; anything unreadable or doubled counts as absent.
+fn max_age(response: &Response<bytes::Bytes>) -> Option<Duration> {
+    let mut values = response.headers().get_all(CACHE_CONTROL).iter();
+    let (value, None) = (values.next()?.to_str().ok()?, values.next()) else { return None };
+    let directive = |part: &str| part.trim().to_ascii_lowercase().strip_prefix("max-age=").map(str::to_owned);
+    let seconds = value.split(',').find_map(directive)?;
+    seconds.parse().ok().map(Duration::from_secs)
+}
