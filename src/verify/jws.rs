@@ -36,7 +36,7 @@ impl<'a> Compact<'a> {
         if header.is_empty() || signature.is_empty() {
             return Err(Reason::NotAJwt.into());
         }
-        if header.len() / 4 * 3 > MAX_HEADER {
+        if header.len() * 3 / 4 > MAX_HEADER {
             return Err(Reason::TokenTooLarge.into());
         }
         let signing_input = token.get(..header.len() + 1 + payload.len()).unwrap_or_default();
