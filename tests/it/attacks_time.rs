@@ -69,6 +69,9 @@ async fn s3_07_nbf_is_checked_whatever_form_it_has() {
     ] {
         refuses(&fixture, raw_claim(fixture.token(), "nbf", &nbf), code).await;
     }
+    let ending = |nbf: u64| fixture.token().claim("exp", at + 10).claim("nbf", nbf);
+    passes(&fixture, ending(at + 10)).await;
+    refuses(&fixture, ending(at + 11), "token_not_yet_valid").await;
 }
 
 #[tokio::test]
