@@ -63,7 +63,10 @@ impl KeyFetcher {
                 Ok(metadata.jwks_uri)
             }
             // A document of another issuer is no passing fault: its word ends the old address, too.
-            Err(error @ DiscoveryError::IssuerMismatch(_)) => Err(error.into()),
+            Err(error @ DiscoveryError::IssuerMismatch(_)) => {
+                *self.found.lock().unwrap_or_else(PoisonError::into_inner) = None;
+                Err(error.into())
+            }
             Err(error) => known.map(|(uri, _)| uri).ok_or_else(|| error.into()),
         }
     }

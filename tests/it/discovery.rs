@@ -343,6 +343,24 @@ async fn c8414_ref_the_address_of_the_keys_outlives_an_outage_of_the_metadata() 
 }
 
 #[tokio::test]
+async fn c8414_3_3_a_the_address_of_the_keys_does_not_outlive_a_document_of_another_issuer() {
+    let (fixture, site) = at(AS);
+    site.put_json(INSERTED, &json!({"issuer": AS, "jwks_uri": KEYS}));
+    judge(&fixture, AS).await.assert_ok();
+    site.put_json(INSERTED, &json!({"issuer": "https://evil.example", "jwks_uri": KEYS}));
+    for answered in ["another issuer's document", "nothing"] {
+        // Past the hour for which the metadata is believed.
+        for _ in 0..20 {
+            fixture.clock.advance(Duration::from_secs(240));
+            crate::faulty_client::settle().await;
+        }
+        let log = site.log();
+        assert_eq!(log.last().map(String::as_str), Some(INSERTED), "{answered}: {log:?}");
+        site.put(INSERTED, Err(HttpError::Timeout));
+    }
+}
+
+#[tokio::test]
 async fn r05_metadata_is_not_asked_again_and_again_while_the_key_set_fails() {
     let (fixture, site) = at(AS);
     site.put_json(INSERTED, &json!({"issuer": AS, "jwks_uri": KEYS}));
