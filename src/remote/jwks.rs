@@ -178,12 +178,9 @@ impl Shared {
         for (index, reason) in keys.skipped() {
             telemetry::key_skipped(&self.fetcher.issuer, *index, &reason.to_string());
         }
-        let keys = {
-            let mut state = self.state();
-            let (keys, newly) = succeed(previous.as_deref().map(|old| &old.keys), keys, &mut state.exposed);
-            newly.iter().for_each(|kid| telemetry::private_key_published(&self.fetcher.issuer, kid.as_deref()));
-            keys
-        };
+        let (keys, newly) = succeed(previous.as_deref().map(|old| &old.keys), keys, &mut self.state().exposed);
+        // Without the lock: a subscriber is foreign code.
+        newly.iter().for_each(|kid| telemetry::private_key_published(&self.fetcher.issuer, kid.as_deref()));
         self.snapshot.store(Some(Arc::new(Snapshot { keys, fetched: self.now() })));
         telemetry::keys_refreshed(&self.fetcher.issuer, usable, skipped);
     }
