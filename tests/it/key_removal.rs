@@ -193,6 +193,23 @@ async fn r47_the_private_part_counts_under_every_name_of_the_key_in_any_order() 
 }
 
 #[tokio::test]
+async fn r47_the_private_part_counts_in_an_entry_that_cannot_verify_too() {
+    for (member, value) in [("key_ops", json!(["sign"])), ("use", json!("enc")), ("alg", json!("ECDH-ES"))] {
+        let (fixture, _client) = running().await;
+        let (key, token) = (fixture.issuer.key(), long_lived(&fixture));
+        assert_eq!(verdict(&fixture.server, &token).await, "ok");
+        let mut private = with_private_part(&key);
+        private[member] = value;
+        // The second set is clean again: who has the private part has it still.
+        for published in [vec![key.jwk(), private], vec![key.jwk()]] {
+            publish_only(&fixture, &published);
+            refresh(&fixture).await;
+            assert_eq!(verdict(&fixture.server, &token).await, "private_key_published", "{member}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn s5_18_a_new_algorithm_name_for_the_same_material_is_judged_anew() {
     let (fixture, _client) = faulty(|issuer| issuer, |builder| builder);
     let key = SigningKey::generate(Algorithm::RS256);
