@@ -114,7 +114,7 @@ impl From<DiscoveryError> for FetchError {
     }
 }
 
-/// `max-age` of the answer; anything unreadable or doubled counts as absent.
+/// `max-age` of the answer; an unreadable one and several fields count as absent.
 fn max_age(response: &Response<bytes::Bytes>) -> Option<Duration> {
     let mut values = response.headers().get_all(CACHE_CONTROL).iter();
     let (value, None) = (values.next()?.to_str().ok()?, values.next()) else { return None };
