@@ -160,11 +160,15 @@ impl Trusted {
         // A shared secret has no name: whatever `kid` the token carries, there is one key to try.
         let kid = if matches!(self.keys, KeySource::Secret(_)) { None } else { header.kid };
         let header = Header { kid, ..*header };
-        match compact.verify(&header, signature, keys) {
-            Ok(key) => check_key(key, header.algorithm).map_err(Stuck::from),
-            Err(error) if self.may_be_behind(error.reason(), round) => Err(self.waits(Why::UnknownKey)),
-            Err(error) => Err(error.into()),
-        }
+        let checked = match compact.verify(&header, signature, keys) {
+            Ok(key) => check_key(key, header.algorithm).map_err(AuthError::from),
+            Err(error) => Err(error),
+        };
+        // Also a key that was withdrawn while this request looked at it: the set that follows may hold its twin.
+        checked.map_err(|error| match self.may_be_behind(error.reason(), round) {
+            true => self.waits(Why::UnknownKey),
+            false => error.into(),
+        })
     }
 
     /// A key that is not known may have been published since; a bad signature never causes a fetch.
