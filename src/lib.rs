@@ -141,8 +141,21 @@ mod verify;
 #[path = "docs/mod.rs"]
 pub mod _documentation;
 pub mod danger;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 #[cfg(feature = "testing")]
 pub mod testing;
+
+// The targets are compiled twice: here, where every test run replays their corpus, and in the package `fuzz`.
+#[cfg(test)]
+extern crate self as tower_bearer;
+#[cfg(test)]
+#[path = "../fuzz/replay.rs"]
+mod fuzz_replay;
+#[cfg(test)]
+#[path = "../fuzz/targets/mod.rs"]
+mod fuzz_targets;
 
 pub use audit::{AuditEvent, AuditEvents, AuditSink};
 pub use clock::{Clock, SystemClock};

@@ -114,7 +114,7 @@ impl RemoteJwks {
         let attempt = match self.shared.start(why) {
             Start::Begin(attempt) | Start::Join(attempt) => attempt,
             Start::CoolingDown => return Ok(()),
-            // The attempt that an over-age set has to wait for was made, and failed.
+            // No runtime could run the attempt that an over-age set has to wait for: it failed.
             Start::BackingOff(_) if why == Why::OverAge => return Ok(()),
             Start::BackingOff(wait) => return Err(self.shared.unavailable(wait)),
         };
@@ -184,12 +184,9 @@ impl Shared {
         for (index, reason) in keys.skipped() {
             telemetry::key_skipped(&self.fetcher.issuer, *index, &reason.to_string());
         }
-        let keys = {
-            let mut state = self.state();
-            let (keys, newly) = succeed(previous.as_deref().map(|old| &old.keys), keys, &mut state.exposed);
-            newly.iter().for_each(|kid| telemetry::private_key_published(&self.fetcher.issuer, kid.as_deref()));
-            keys
-        };
+        let (keys, newly) = succeed(previous.as_deref().map(|old| &old.keys), keys, &mut self.state().exposed);
+        // Without the lock: a subscriber is foreign code.
+        newly.iter().for_each(|kid| telemetry::private_key_published(&self.fetcher.issuer, kid.as_deref()));
         self.snapshot.store(Some(Arc::new(Snapshot { keys, fetched: self.now() })));
         telemetry::keys_refreshed(&self.fetcher.issuer, usable, skipped);
     }
