@@ -88,6 +88,9 @@ pub fn refusals(server: &ResourceServer, required_scope: &str) -> Vec<Response<B
         Reason::ClockNotSet,
         Reason::LayerMissing,
     ];
-    let errors = plain.map(AuthError::new).into_iter().chain([AuthError::insufficient_scope(&required), wait]);
+    let errors = plain
+        .map(AuthError::new)
+        .into_iter()
+        .chain([AuthError::insufficient_scope(Some(required.clone()), &required), wait]);
     errors.map(|error| refuse(error, Some(server.resource()), false, &BytesBody)).collect()
 }
