@@ -33,6 +33,7 @@ mod key_sockets;
 mod key_store;
 mod keys;
 mod metadata;
+mod policy;
 mod privacy;
 mod routers;
 mod scope;
