@@ -16,6 +16,8 @@ mod capture;
 mod challenge;
 mod composition;
 mod config;
+#[cfg(feature = "config")]
+mod config_file;
 mod conformance;
 mod cors;
 mod discovery;
