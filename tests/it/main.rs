@@ -20,6 +20,8 @@ mod config;
 mod config_file;
 mod conformance;
 mod cors;
+#[cfg(feature = "metrics")]
+mod dashboards;
 mod discovery;
 mod examples;
 mod extract;
