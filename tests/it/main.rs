@@ -23,6 +23,7 @@ mod cors;
 #[cfg(feature = "metrics")]
 mod dashboards;
 mod discovery;
+mod docs;
 mod examples;
 mod extract;
 mod faulty_client;
