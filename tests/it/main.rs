@@ -16,9 +16,14 @@ mod capture;
 mod challenge;
 mod composition;
 mod config;
+#[cfg(feature = "config")]
+mod config_file;
 mod conformance;
 mod cors;
+#[cfg(feature = "metrics")]
+mod dashboards;
 mod discovery;
+mod docs;
 mod examples;
 mod extract;
 mod faulty_client;
@@ -34,6 +39,7 @@ mod key_store;
 mod keys;
 mod metadata;
 mod multi_issuer;
+mod policy;
 mod privacy;
 mod properties;
 mod properties_policy;
