@@ -198,7 +198,7 @@ fn a_value_out_of_range_is_one_mistake_with_its_bounds() {
         ("jwks_refresh", "999ms", "999ms", "between 1s and"),
         ("jwks_cooldown", "6m", "360s", "between 1s and"),
         ("jwks_stale", "8d", "691200s", "between 1s and"),
-        ("jwks_stale", "4m", "540s", "twice `jwks_refresh`"),
+        ("jwks_stale", "4m", "240s", "as long as `jwks_refresh`"),
         ("jwks_uri", "http://as.example.com/keys", "http://as.example.com/keys", "https"),
         ("jwks_uri", "https://u:p@as.example.com/", "https://***@as.example.com/", "password"),
         ("scope_claim", "", "", "name a claim"),
