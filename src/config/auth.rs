@@ -9,6 +9,7 @@ use crate::server::builder::ResourceServerBuilder;
 use crate::server::issuer::Issuer;
 use crate::server::resource_server::ResourceServer;
 use crate::verify::algorithm::Algorithm;
+use crate::verify::crypto;
 use crate::verify::jwks::Jwks;
 use crate::verify::rules::Typ;
 
@@ -189,6 +190,7 @@ fn read_keys(table: &mut ConfigTable, issuer: Issuer) -> Issuer {
         );
     }
     let uri = table.text("jwks_uri");
+    let file_name = table.shown("jwks_file");
     let file = table.file("jwks_file");
     let secret = table.secret("shared_secret");
     match (uri, file, secret) {
@@ -196,12 +198,13 @@ fn read_keys(table: &mut ConfigTable, issuer: Issuer) -> Issuer {
         (None, Some(text), _) => match Jwks::parse(&text) {
             Ok(keys) => issuer.keys(keys),
             Err(error) => {
-                table.problem("jwks_file", "", error);
+                table.problem("jwks_file", file_name, error);
                 issuer
             }
         },
         (None, None, Some(secret)) => issuer.shared_secret(secret),
-        // Discovery; also for a source that could not be read, so that the rest is checked all the same.
+        // It could not be read. The rest is checked all the same, and nobody can know this one.
+        (None, None, None) if has_secret => issuer.shared_secret([(); 4].map(|()| crypto::random()).concat()),
         (None, None, None) => issuer,
     }
 }

@@ -66,6 +66,11 @@ impl ConfigTable {
         self.members.contains_key(key)
     }
 
+    /// The value of a key as problems show it; empty where it is absent.
+    pub(crate) fn shown(&self, key: &str) -> String {
+        self.members.get(key).map(shown).unwrap_or_default()
+    }
+
     /// True if a problem with this key of this table was noted.
     pub(crate) fn has_problem(&self, key: &str) -> bool {
         let path = self.path_of(key);

@@ -23,6 +23,8 @@ mod examples;
 mod extract;
 mod faulty_client;
 mod floors;
+#[cfg(all(unix, feature = "config", feature = "metrics"))]
+mod gateway;
 mod http_auth;
 mod jws;
 mod jwt_claims;
