@@ -9,6 +9,7 @@ mod attacks_issuer;
 mod attacks_keys;
 mod attacks_time;
 mod audit;
+mod audit_sink;
 mod bcp;
 mod bearer;
 mod bound_tokens;
@@ -35,12 +36,17 @@ mod key_sockets;
 mod key_store;
 mod keys;
 mod metadata;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod privacy;
 mod routers;
 mod scope;
 mod sources;
+mod spans;
 mod support;
 mod tower_contract;
+#[cfg(feature = "metrics")]
+mod trace_level;
 mod vectors;
 mod verdicts;
 mod wire;

@@ -9,6 +9,7 @@ mod lifecycle;
 mod metrics;
 mod mistakes;
 mod paths;
+mod privacy;
 mod proxy;
 mod requirements;
 mod secrets;
