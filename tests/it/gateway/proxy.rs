@@ -143,7 +143,7 @@ async fn ten_mebibytes_arrive_as_they_were_sent_both_ways() {
     })
     .await;
     let gateway = before(&issuer, &upstream.url()).await;
-    let sent: Bytes = (0..10 * 1024 * 1024_u32).map(|at| (at * 31 >> 3) as u8).collect();
+    let sent: Bytes = (0..10 * 1024 * 1024_u32).map(|at| ((at * 31) >> 3) as u8).collect();
     for version in [Version::HTTP_11, Version::HTTP_2] {
         let request = Request::post(format!("http://{}/public/a", gateway.address)).version(version);
         let reply = send(gateway.address, request.body(sent.clone()).unwrap()).await;
