@@ -66,10 +66,21 @@ impl ConfigTable {
         self.members.contains_key(key)
     }
 
-    /// Takes a key out that must not be there, and says why not.
+    /// The value of a key as problems show it; empty where it is absent.
+    pub(crate) fn shown(&self, key: &str) -> String {
+        self.members.get(key).map(shown).unwrap_or_default()
+    }
+
+    /// True if a problem with this key of this table was noted.
+    pub(crate) fn has_problem(&self, key: &str) -> bool {
+        let path = self.path_of(key);
+        self.problems.iter().any(|problem| problem.setting == path)
+    }
+
+    /// Takes a key out that must not be there, and says why not. Its value is shown: it must be no secret.
     pub fn refuse(&mut self, key: &str, remedy: &str) {
         if let Some(value) = self.members.remove(key) {
-            self.problem(key, hidden(&value), remedy);
+            self.problem(key, shown(&value), remedy);
         }
     }
 
@@ -79,8 +90,9 @@ impl ConfigTable {
         let tables = self.members.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten().enumerate();
         for (index, table) in tables {
             for key in keys {
-                if table.as_object_mut().and_then(|members| members.remove(*key)).is_some() {
-                    self.problems.push(ConfigProblem::new(format!("{path}[{index}].{key}"), "...", remedy));
+                if let Some(value) = table.as_object_mut().and_then(|members| members.remove(*key)) {
+                    let key = format!("{path}[{index}].{key}");
+                    self.problems.push(ConfigProblem::new(key, shown(&value), remedy));
                 }
             }
         }
@@ -198,11 +210,7 @@ impl ConfigTable {
             }
         });
         let file = self.file(&from_file).and_then(|bytes| {
-            let text = String::from_utf8(bytes).ok();
-            if text.is_none() {
-                self.problem(&from_file, "", "the file must hold UTF-8 text");
-            }
-            text
+            String::from_utf8(bytes).map_err(|_| self.problem(&from_file, "", "the file must hold UTF-8 text")).ok()
         });
         plain.or(variable).or(file.map(|text| text.trim_end_matches(['\n', '\r']).to_owned()))
     }

@@ -200,7 +200,7 @@ fn a_bad_sample_ends_the_start_with_2_and_one_line_for_each_mistake() {
     assert!(output.stdout.is_empty());
     let lines: Vec<&str> = stderr.lines().collect();
     assert_eq!(lines.len(), 3, "{stderr}");
-    for path in ["leeway `30`", "rules[0].access `open`", "dpop `...`: this part of the gateway is not built yet"] {
+    for path in ["leeway `30`", "rules[0].access `open`", "dpop `{...}`: this part of the gateway is not built yet"] {
         assert!(lines.iter().any(|line| line.contains(path)), "{path} is not in {stderr}");
     }
 }
