@@ -30,7 +30,7 @@ pub fn verify_jws(token: &str, keys: &Jwks, algorithms: &[Algorithm]) -> Result<
     if !algorithms.contains(&header.algorithm) {
         return Err(Reason::AlgorithmNotAllowed.into());
     }
-    compact.verify(&header, keys)?;
+    compact.verify(&header, &compact.decode_signature()?, keys)?;
     compact.decode_payload()
 }
 

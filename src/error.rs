@@ -52,6 +52,17 @@ impl ConfigError {
         self.problems
     }
 
+    /// The same mistakes under other names of settings, where there is another one.
+    #[cfg(feature = "config")]
+    pub(crate) fn renamed(mut self, name: impl Fn(&str) -> Option<String>) -> Self {
+        for problem in &mut self.problems {
+            if let Some(name) = name(&problem.setting) {
+                problem.setting = name.into();
+            }
+        }
+        self
+    }
+
     /// The mistakes, in the order of the configuration.
     pub fn problems(&self) -> &[ConfigProblem] {
         &self.problems

@@ -50,10 +50,14 @@
 //! | describe an issuer: keys, algorithms, `typ`, claims | [`Issuer`], [`Algorithm`], [`Typ`], [`Jwks`] |
 //! | let only verified requests through | [`AuthLayer`]; anonymous ones, too: [`AuthLayer::optional`] |
 //! | ask for scopes on a route | [`RequireScope::all`], [`RequireScope::any`]; as a type: [`Scoped`] |
+//! | ask for scopes, roles and claims | [`Require`] with a [`Requirement`], a value or a text |
+//! | find a rule by method and path | [`RouteRules`], [`normalize_path`] |
 //! | read who calls | [`Claims`], with your own type for further members: `Claims<T>` |
 //! | publish the metadata document of a nested resource | [`ProtectedResourceMetadata`] |
 //! | choose the body of refusals | [`ResourceServerBuilder::refusal_body`], [`AuthLayer::map_body`], [`AuthLayer::empty_body`] |
-//! | know why a request was refused | [`AuthError`] in the response's extensions; audit events on [`AUDIT_TARGET`] |
+//! | know why a request was refused | [`AuthError`] in the response's extensions; audit events on [`AUDIT_TARGET`], [`AuditSink`] |
+//! | watch it | [`ResourceServer::health`], [`SPAN_FIELDS`], [`metric_names`] |
+//! | read the settings from a file | [`AuthConfig`], [`ConfigTable`] |
 //! | verify without a layer | [`ResourceServer::authenticate`], [`ResourceRequest`] |
 //! | test a protected service | [`testing`] |
 //!
@@ -88,6 +92,8 @@
 //! |---|---|---|
 //! | `reqwest` | yes | the default [`HttpClient`] (rustls); without it give one to [`ResourceServerBuilder::http_client`] |
 //! | `axum` | yes | the extractors: `Claims`, `Option<Claims>`, `Claims<T>`, [`Scoped`] |
+//! | `config` | no | [`AuthConfig`], [`ConfigTable`]: the settings from a file, every mistake at once |
+//! | `metrics` | no | [`metric_names`]: counters, gauges and histograms through the facade of the crate `metrics` |
 //! | `testing` | no | [`testing`]: an authorization server on loopback, tokens of any shape, claims without cryptography |
 //!
 //! Features add API. None changes what a token needs to pass.
@@ -95,6 +101,9 @@
 //! # Where to read on
 //!
 //! - `cargo run --example quickstart` shows the whole on loopback, with commands to paste.
+//! - [`_documentation::five_minutes`]: from zero to a protected service. One page per way of use:
+//!   [axum](_documentation::axum), [tower](_documentation::tower), [the gateway](_documentation::gateway),
+//!   [tests](_documentation::testing). [`_documentation::compare`]: features of other crates.
 //! - [`AuthLayer`], then [`Issuer`]: each setter says its default and the reason.
 //! - [`testing`]: three ways to test a protected service.
 //! - [`_documentation::design`]: why it is built as it is. [`_documentation::security`]: what can go wrong, where
@@ -141,8 +150,21 @@ mod verify;
 #[path = "docs/mod.rs"]
 pub mod _documentation;
 pub mod danger;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 #[cfg(feature = "testing")]
 pub mod testing;
+
+// The targets are compiled twice: here, where every test run replays their corpus, and in the package `fuzz`.
+#[cfg(test)]
+extern crate self as tower_bearer;
+#[cfg(test)]
+#[path = "../fuzz/replay.rs"]
+mod fuzz_replay;
+#[cfg(test)]
+#[path = "../fuzz/targets/mod.rs"]
+mod fuzz_targets;
 
 pub use audit::{AuditEvent, AuditEvents, AuditSink};
 pub use clock::{Clock, SystemClock};

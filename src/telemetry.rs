@@ -138,8 +138,11 @@ fn record_on_span(code: &'static str, claims: Option<&ClaimSet>) {
     span.record(outcome, code);
     if let Some(claims) = claims {
         span.record(issuer, &*claims.issuer);
-        span.record(subject, claims.subject.as_deref());
-        span.record(client_id, claims.client_id.as_deref());
+        for (field, value) in [(subject, &claims.subject), (client_id, &claims.client_id)] {
+            if let Some(value) = value {
+                span.record(field, tracing::field::display(Untrusted(value)));
+            }
+        }
     }
 }
 

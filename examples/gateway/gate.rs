@@ -2,8 +2,9 @@
 
 use std::convert::Infallible;
 
+use http::header::CONTENT_TYPE;
 use http::uri::PathAndQuery;
-use http::{Method, Request, Response, StatusCode, Uri};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
 use hyper::body::Incoming;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tower::util::BoxCloneSyncService;
@@ -16,6 +17,9 @@ use crate::reply::{Body, body, problem};
 use crate::rules::Access;
 use crate::settings::Settings;
 use crate::upstream::Behind;
+
+/// Prometheus refuses to guess a format.
+const PROMETHEUS_TEXT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
 
 type Door = BoxCloneSyncService<Request<Incoming>, Response<Body>, Infallible>;
 
@@ -47,6 +51,9 @@ impl Gate {
         if let Some(answer) = self.own_answer(&request) {
             return answer;
         }
+        if request.method() == Method::CONNECT {
+            return problem(StatusCode::METHOD_NOT_ALLOWED, "The gateway opens no tunnels");
+        }
         if self.normalizes && normalize(request.uri_mut()).is_none() {
             return problem(StatusCode::BAD_REQUEST, "The path can be read in more than one way");
         }
@@ -63,11 +70,13 @@ impl Gate {
             return Some(metadata.respond(request.method()).map(body));
         }
         let (_, handle) = self.metrics.as_ref().filter(|(path, _)| path == request.uri().path())?;
-        if request.method() != Method::GET {
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
             return Some(problem(StatusCode::METHOD_NOT_ALLOWED, "Metrics are read with GET"));
         }
         self.server.record_gauges();
-        Some(Response::new(body(handle.render())))
+        let mut answer = Response::new(body(handle.render()));
+        answer.headers_mut().insert(CONTENT_TYPE, PROMETHEUS_TEXT);
+        Some(answer)
     }
 }
 

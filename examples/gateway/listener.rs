@@ -3,6 +3,8 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::{Request, Response};
@@ -22,6 +24,11 @@ const GRACE: Duration = Duration::from_millis(1500);
 
 /// How long a client may take for the head of its request.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Over HTTP/2; the longest token that is read must fit.
+const MAX_HEADERS: u32 = 64 * 1024;
+
+const PING_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Becomes true on SIGTERM or Ctrl-C.
 pub fn stop_signal() -> io::Result<watch::Receiver<bool>> {
@@ -43,6 +50,14 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stopped| *stopped).await;
 }
 
+/// Ends where a connection has brought no request in time: the deadline for heads begins after its first bytes only.
+async fn silence(has_asked: &AtomicBool) {
+    tokio::time::sleep(HEADER_TIMEOUT).await;
+    if has_asked.load(Ordering::Relaxed) {
+        std::future::pending().await
+    }
+}
+
 pub async fn bind(address: &str) -> io::Result<TcpListener> {
     TcpListener::bind(address)
         .await
@@ -58,7 +73,10 @@ where
     let graceful = GracefulShutdown::new();
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
-    builder.http2().timer(TokioTimer::new());
+    let mut http2 = builder.http2();
+    http2.timer(TokioTimer::new()).max_header_list_size(MAX_HEADERS);
+    // A client that vanished gives its connection back.
+    http2.keep_alive_interval(Some(PING_INTERVAL)).keep_alive_timeout(HEADER_TIMEOUT);
     loop {
         let stream = tokio::select! {
             accepted = listener.accept() => match accepted {
@@ -74,15 +92,21 @@ where
         };
         let _ = stream.set_nodelay(true);
         let answer = answer.clone();
+        let asked = Arc::new(AtomicBool::new(false));
+        let has_asked = asked.clone();
         let service = service_fn(move |request| {
+            asked.store(true, Ordering::Relaxed);
             let answer = answer(request);
             async move { Ok::<_, Infallible>(answer.await) }
         });
         let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
-            // A connection that breaks is the client's matter.
-            let _ = connection.await;
+            tokio::select! {
+                // A connection that breaks is the client's matter.
+                _ = connection => {}
+                () = silence(&has_asked) => {}
+            }
         });
     }
     drop(listener);

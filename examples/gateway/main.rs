@@ -27,8 +27,7 @@ use settings::Settings;
 /// The exit code for a bad command line or file.
 const BAD_CONFIGURATION: u8 = 2;
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     telemetry::log_to_stderr();
     let settings = match from_command_line() {
         Ok(settings) => settings,
@@ -37,7 +36,13 @@ async fn main() -> ExitCode {
             return ExitCode::from(BAD_CONFIGURATION);
         }
     };
-    match run(settings).await {
+    let ended = tokio::runtime::Runtime::new().and_then(|runtime| {
+        let ended = runtime.block_on(run(settings));
+        // A name that is being resolved cannot be interrupted, and must not delay the end.
+        runtime.shutdown_background();
+        ended
+    });
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");

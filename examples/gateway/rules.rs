@@ -18,7 +18,10 @@ pub enum Access {
     Require(Requirement),
 }
 
-const WORDS: [(&str, fn() -> Access); 4] = [
+/// A word of the file and what it means.
+type Word = (&'static str, fn() -> Access);
+
+const WORDS: [Word; 4] = [
     ("authenticated", || Access::Authenticated),
     ("optional", || Access::Optional),
     ("public", || Access::Public),
@@ -64,10 +67,10 @@ fn read_rule(rule: &mut ConfigTable, routes: &mut RouteRules<Access>) {
             None
         }
     });
-    if let (Some(path), Some(methods), Some(access)) = (path, methods, access.or(require)) {
-        if let Err(error) = routes.insert(&path, &methods, access) {
-            rule.problem("path", path, error);
-        }
+    if let (Some(path), Some(methods), Some(access)) = (path, methods, access.or(require))
+        && let Err(error) = routes.insert(&path, &methods, access)
+    {
+        rule.problem("path", path, error);
     }
 }
 

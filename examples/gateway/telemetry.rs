@@ -1,6 +1,7 @@
 //! Logs to stderr, metrics for Prometheus.
 
 use std::io::stderr;
+use std::time::Duration;
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tower_bearer::metric_names;
@@ -8,6 +9,8 @@ use tracing_subscriber::EnvFilter;
 
 /// Buckets from a cache hit (a microsecond) to a wait for keys (two seconds).
 const SECONDS: [f64; 9] = [1e-6, 1e-5, 5e-5, 1e-4, 1e-3, 1e-2, 0.1, 1.0, 2.0];
+
+const UPKEEP: Duration = Duration::from_secs(5);
 
 pub fn log_to_stderr() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
@@ -24,5 +27,13 @@ pub fn record_metrics() -> PrometheusHandle {
     let recorder = builder.expect("the buckets are not empty").build_recorder();
     let handle = recorder.handle();
     metrics::set_global_recorder(recorder).expect("the one recorder of this process");
+    let upkeep = handle.clone();
+    tokio::spawn(async move {
+        // Histograms grow until they are drained, and perhaps nobody scrapes.
+        loop {
+            tokio::time::sleep(UPKEEP).await;
+            upkeep.run_upkeep();
+        }
+    });
     handle
 }

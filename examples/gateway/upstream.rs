@@ -7,14 +7,14 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use http::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderName, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
+use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, TE, TRANSFER_ENCODING, UPGRADE};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, Version};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tower::Service;
 
 use crate::answer::describe;
@@ -22,6 +22,9 @@ use crate::reply::{Body, problem};
 
 /// How long a connection to the upstream may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a connection to the upstream is kept without a request.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What stands behind the gate: the upstream, or the gateway's own answer.
 #[derive(Clone)]
@@ -36,12 +39,12 @@ struct Proxy {
     http2: Client<HttpConnector, Incoming>,
 }
 
-/// Fields that speak of one connection only (RFC 9110 section 7.6.1).
-const HOP_BY_HOP: [HeaderName; 6] = [
+/// Fields that speak of one connection only (RFC 9110 section 7.6.1). `Trailer` is not one of them: it announces
+/// fields that are passed on.
+const HOP_BY_HOP: [HeaderName; 5] = [
     CONNECTION,
     TRANSFER_ENCODING,
     UPGRADE,
-    TRAILER,
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
 ];
@@ -52,9 +55,11 @@ impl Behind {
             let mut connector = HttpConnector::new();
             connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
             connector.set_nodelay(true);
-            let client = || Client::builder(TokioExecutor::new());
-            let http1 = client().build(connector.clone());
-            let http2 = client().http2_only(true).build(connector);
+            let mut client = Client::builder(TokioExecutor::new());
+            // Without a timer an idle connection is closed only when somebody looks for one.
+            client.pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE_TIMEOUT);
+            let http1 = client.build(connector.clone());
+            let http2 = client.http2_only(true).build(connector);
             Arc::new(Proxy { origin: origin.clone(), http1, http2 })
         });
         Behind { proxy }
@@ -84,6 +89,10 @@ impl Proxy {
             request.headers().get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"));
         keep_host(&mut request);
         remove_hop_by_hop(request.headers_mut());
+        // Without a length the client would send no body with GET.
+        if !grpc && !request.body().is_end_stream() && !request.headers().contains_key(CONTENT_LENGTH) {
+            request.headers_mut().insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
         let target = request.uri().path_and_query().cloned();
         *request.uri_mut() = self.target(target);
         *request.version_mut() = if grpc { Version::HTTP_2 } else { Version::HTTP_11 };
@@ -109,29 +118,30 @@ impl Proxy {
     }
 }
 
-/// The upstream sees the name by which it was called; over HTTP/2 that stands in the request's URI.
+/// The upstream sees the name by which it was called. Over HTTP/2, and where a client speaks to us as to a proxy,
+/// that stands in the request's URI, which beats `Host` (RFC 9112 section 3.2.2).
 fn keep_host(request: &mut Request<Incoming>) {
     let authority = request.uri().authority().and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
-    if let (Some(authority), false) = (authority, request.headers().contains_key(HOST)) {
+    if let Some(authority) = authority {
         request.headers_mut().insert(HOST, authority);
     }
 }
 
 fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> = headers
-        .get_all(CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(|name| name.trim().parse().ok())
-        .collect();
-    let trailers = headers.get(TE).is_some_and(|value| value == "trailers");
+    let named: Vec<HeaderName> = list(headers, &CONNECTION).filter_map(|name| name.parse().ok()).collect();
+    let trailers = list(headers, &TE).any(|coding| coding.eq_ignore_ascii_case("trailers"));
     for name in HOP_BY_HOP.iter().chain(&named).chain([&TE]) {
         headers.remove(name);
     }
     if trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
     }
+}
+
+/// The members of a comma-separated field.
+fn list<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
+    let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).map(str::trim)
 }
 
 fn is_timeout(error: &(dyn Error + 'static)) -> bool {

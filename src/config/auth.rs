@@ -4,10 +4,12 @@ use serde::de::{Deserialize, Deserializer, Error};
 use serde_json::Value;
 
 use super::table::ConfigTable;
+use crate::error::ConfigError;
 use crate::server::builder::ResourceServerBuilder;
 use crate::server::issuer::Issuer;
 use crate::server::resource_server::ResourceServer;
 use crate::verify::algorithm::Algorithm;
+use crate::verify::crypto;
 use crate::verify::jwks::Jwks;
 use crate::verify::rules::Typ;
 
@@ -64,29 +66,19 @@ impl AuthConfig {
     /// result is of use only if there were none.
     pub fn read(table: &mut ConfigTable) -> Self {
         let resource = table.required_text("resource", "must name this service: the `aud` of its tokens");
-        let audiences = table.texts("audience");
-        let tables = table.tables("issuers");
-        if tables.is_empty() {
-            table.problem("issuers", "[]", "must name one trusted issuer at least: `[[issuers]]` with `issuer = ...`");
+        if resource.as_deref() == Some("") {
+            table.problem("resource", "", "must not be empty");
         }
-        let mut issuers = Vec::new();
-        for mut issuer in tables {
-            issuers.extend(read_issuer(&mut issuer));
-            issuer.finish().unwrap_or_else(|error| table.absorb(error));
-        }
-        let known = !issuers.is_empty();
-        let mut issuers = issuers.into_iter();
-        let first = issuers.next();
-        let resource = resource.unwrap_or_default();
-        let mut audiences = audiences.unwrap_or_else(|| vec![resource.clone()]).into_iter();
-        let first_audience = audiences.next().unwrap_or_default();
-        let mut builder = ResourceServer::builder(first_audience, first.unwrap_or_else(|| Issuer::new("")));
+        let resource = resource.filter(|resource| !resource.is_empty()).unwrap_or_else(|| PLACEHOLDER.into());
+        let mut audiences = table.texts("audience").unwrap_or_else(|| vec![resource.clone()]).into_iter();
+        let mut issuers = read_issuers(table).into_iter();
+        let first_issuer = issuers.next().unwrap_or_else(|| Issuer::new(PLACEHOLDER));
+        let mut builder = ResourceServer::builder(audiences.next().unwrap_or_default(), first_issuer);
         builder = audiences.fold(builder, ResourceServerBuilder::audience);
         builder = issuers.fold(builder, ResourceServerBuilder::issuer);
-        let complete = !resource.is_empty() && known;
         let builder = read_settings(table, builder.resource_if_url(resource));
-        if let (true, Err(error)) = (complete, builder.check()) {
-            table.absorb(error);
+        if let Err(error) = builder.check() {
+            table.absorb(in_words_of_the_file(error));
         }
         AuthConfig { builder }
     }
@@ -95,6 +87,31 @@ impl AuthConfig {
     pub fn into_builder(self) -> ResourceServerBuilder {
         self.builder
     }
+}
+
+/// Stands where a value is missing, so that the rest is checked all the same.
+const PLACEHOLDER: &str = "https://missing.invalid";
+
+/// Setters and keys of the file differ in a few names.
+fn in_words_of_the_file(error: ConfigError) -> ConfigError {
+    error.renamed(|setting| match setting {
+        "issuer" => Some("issuers".into()),
+        _ => setting.strip_suffix(".keys").map(|issuer| format!("{issuer}.jwks_file")),
+    })
+}
+
+fn read_issuers(table: &mut ConfigTable) -> Vec<Issuer> {
+    let given = table.has("issuers");
+    let tables = table.tables("issuers");
+    if tables.is_empty() && !(given && table.has_problem("issuers")) {
+        table.problem("issuers", "[]", "must name one trusted issuer at least: `[[issuers]]` with `issuer = ...`");
+    }
+    let mut issuers = Vec::new();
+    for mut issuer in tables {
+        issuers.push(read_issuer(&mut issuer));
+        issuer.finish().unwrap_or_else(|error| table.absorb(error));
+    }
+    issuers
 }
 
 fn read_settings(table: &mut ConfigTable, mut builder: ResourceServerBuilder) -> ResourceServerBuilder {
@@ -119,9 +136,11 @@ fn read_settings(table: &mut ConfigTable, mut builder: ResourceServerBuilder) ->
     builder
 }
 
-fn read_issuer(table: &mut ConfigTable) -> Option<Issuer> {
+fn read_issuer(table: &mut ConfigTable) -> Issuer {
     let name = table.required_text("issuer", "must be the issuer identifier, such as https://as.example.com");
-    let mut issuer = Issuer::new(name.clone().unwrap_or_default()).labelled(table.path());
+    // One of its own for each table, or two of them would count as the same issuer named twice.
+    let name = name.unwrap_or_else(|| format!("{PLACEHOLDER}/{}", table.path().replace(['[', ']'], "")));
+    let mut issuer = Issuer::new(name).labelled(table.path());
     issuer = read_keys(table, issuer);
     if let Some(names) = table.texts("algorithms") {
         let algorithms: Vec<Algorithm> = names.iter().filter_map(|name| name.parse().ok()).collect();
@@ -155,8 +174,7 @@ fn read_issuer(table: &mut ConfigTable) -> Option<Issuer> {
     };
     issuer = set(issuer, table.duration("jwks_refresh"), Issuer::jwks_refresh);
     issuer = set(issuer, table.duration("jwks_cooldown"), Issuer::jwks_cooldown);
-    issuer = set(issuer, table.duration("jwks_stale"), Issuer::jwks_stale);
-    name.map(|_| issuer)
+    set(issuer, table.duration("jwks_stale"), Issuer::jwks_stale)
 }
 
 /// At most one source of keys; discovery where none is named.
@@ -172,6 +190,7 @@ fn read_keys(table: &mut ConfigTable, issuer: Issuer) -> Issuer {
         );
     }
     let uri = table.text("jwks_uri");
+    let file_name = table.shown("jwks_file");
     let file = table.file("jwks_file");
     let secret = table.secret("shared_secret");
     match (uri, file, secret) {
@@ -179,12 +198,13 @@ fn read_keys(table: &mut ConfigTable, issuer: Issuer) -> Issuer {
         (None, Some(text), _) => match Jwks::parse(&text) {
             Ok(keys) => issuer.keys(keys),
             Err(error) => {
-                table.problem("jwks_file", "", error);
+                table.problem("jwks_file", file_name, error);
                 issuer
             }
         },
         (None, None, Some(secret)) => issuer.shared_secret(secret),
-        // Discovery; also for a source that could not be read, so that the rest is checked all the same.
+        // It could not be read. The rest is checked all the same, and nobody can know this one.
+        (None, None, None) if has_secret => issuer.shared_secret([(); 4].map(|()| crypto::random()).concat()),
         (None, None, None) => issuer,
     }
 }

@@ -1,5 +1,6 @@
 //! Reads a table of settings key by key and notes every mistake, so that all are reported at once.
 
+use std::fmt;
 use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -23,7 +24,6 @@ use crate::error::{ConfigError, ConfigProblem};
 /// let error = table.finish().unwrap_err();
 /// assert_eq!(error.problems().len(), 2);
 /// ```
-#[derive(Debug)]
 pub struct ConfigTable {
     path: String,
     folder: PathBuf,
@@ -66,10 +66,21 @@ impl ConfigTable {
         self.members.contains_key(key)
     }
 
-    /// Takes a key out that must not be there, and says why not.
+    /// The value of a key as problems show it; empty where it is absent.
+    pub(crate) fn shown(&self, key: &str) -> String {
+        self.members.get(key).map(shown).unwrap_or_default()
+    }
+
+    /// True if a problem with this key of this table was noted.
+    pub(crate) fn has_problem(&self, key: &str) -> bool {
+        let path = self.path_of(key);
+        self.problems.iter().any(|problem| problem.setting == path)
+    }
+
+    /// Takes a key out that must not be there, and says why not. Its value is shown: it must be no secret.
     pub fn refuse(&mut self, key: &str, remedy: &str) {
         if let Some(value) = self.members.remove(key) {
-            self.problem(key, if value.is_string() { "...".into() } else { shown(&value) }, remedy);
+            self.problem(key, shown(&value), remedy);
         }
     }
 
@@ -79,8 +90,9 @@ impl ConfigTable {
         let tables = self.members.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten().enumerate();
         for (index, table) in tables {
             for key in keys {
-                if table.as_object_mut().and_then(|members| members.remove(*key)).is_some() {
-                    self.problems.push(ConfigProblem::new(format!("{path}[{index}].{key}"), "...", remedy));
+                if let Some(value) = table.as_object_mut().and_then(|members| members.remove(*key)) {
+                    let key = format!("{path}[{index}].{key}");
+                    self.problems.push(ConfigProblem::new(key, shown(&value), remedy));
                 }
             }
         }
@@ -190,11 +202,16 @@ impl ConfigTable {
         let variable = self.text(&from_env).and_then(|name| match std::env::var(&name) {
             Ok(secret) => Some(secret),
             Err(_) => {
-                self.problem(&from_env, name, "the environment variable is not set");
+                // What is no name may be the secret itself, put into the wrong key.
+                let is_name =
+                    name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');
+                self.problem(&from_env, if is_name { &name } else { "..." }, "the environment variable is not set");
                 None
             }
         });
-        let file = self.file(&from_file).and_then(|bytes| String::from_utf8(bytes).ok());
+        let file = self.file(&from_file).and_then(|bytes| {
+            String::from_utf8(bytes).map_err(|_| self.problem(&from_file, "", "the file must hold UTF-8 text")).ok()
+        });
         plain.or(variable).or(file.map(|text| text.trim_end_matches(['\n', '\r']).to_owned()))
     }
 
@@ -209,12 +226,23 @@ impl ConfigTable {
     /// Every problem noted so far.
     pub fn finish(mut self) -> Result<(), ConfigError> {
         for (key, value) in std::mem::take(&mut self.members) {
-            // The value of an unknown key may be a secret under a misspelled name.
-            let value = if value.is_string() { "...".into() } else { shown(&value) };
-            self.problem(&key, value, "is not a setting here; see the documentation for the names");
+            self.problem(&key, hidden(&value), "is not a setting here; see the documentation for the names");
         }
         ConfigError::unless_empty(self.problems)
     }
+}
+
+/// Shows the keys and no value, which may be a secret.
+impl fmt::Debug for ConfigTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let keys: Vec<&String> = self.members.keys().collect();
+        f.debug_struct("ConfigTable").field("path", &self.path).field("keys", &keys).finish_non_exhaustive()
+    }
+}
+
+/// The value of a key that is not known, which may be a secret under a misspelled name.
+fn hidden(value: &Value) -> String {
+    if value.is_boolean() { value.to_string() } else { "...".into() }
 }
 
 /// A value as it is shown in a problem, bounded.

@@ -28,5 +28,5 @@ pub(crate) fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
         && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
         && !headers.contains_key(AUTHORIZATION)
         && !headers.contains_key(TRANSFER_ENCODING)
-        && headers.get(CONTENT_LENGTH).is_none_or(|length| length == "0")
+        && headers.get_all(CONTENT_LENGTH).iter().all(|length| length == "0")
 }

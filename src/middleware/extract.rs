@@ -75,7 +75,8 @@ where
     }
 }
 
-/// `None` only where no token was sent and the layer is [`optional`](crate::AuthLayer::optional).
+/// `None` only where the layer let the request through without a token: it is [`optional`](crate::AuthLayer::optional), or
+/// the request is a CORS preflight or, with [`empty_body`](crate::AuthLayer::empty_body), asks for the metadata document.
 impl<S, T> OptionalFromRequestParts<S> for Claims<T>
 where
     S: Send + Sync,

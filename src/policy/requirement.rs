@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::{BitAnd, BitOr, Not};
 
 use crate::token::claims::Claims;
+use crate::token::scope::is_scope_token;
 
 /// What the claims of a token must fulfil: scopes, roles, client, subject or any claim, joined with
 /// `&`, `|` and `!`, or written as text.
@@ -16,7 +17,7 @@ use crate::token::claims::Claims;
 /// and-list    = term *( "and" term )
 /// term        = [ "not" ] ( check / "(" requirement ")" )
 /// check       = ( "scope:" / "role:" / "client:" / "sub:" ) word / "claim:" path "=" word
-/// word        = 1*( any character but space, parenthesis and quote ) / quoted
+/// word        = 1*( any character but space, parenthesis, comma, equals sign and quote ) / quoted
 /// ```
 ///
 /// # Example
@@ -44,7 +45,7 @@ pub(super) enum Node {
     },
     /// Every one; none of them is an `All` itself.
     All(Vec<Requirement>),
-    /// One of them; none of them is an `Any` itself. Empty: never met.
+    /// One of them; two at least, and none of them is an `Any` itself.
     Any(Vec<Requirement>),
     Not(Box<Requirement>),
 }
@@ -90,7 +91,12 @@ impl Requirement {
             Node::Any(inner) => inner,
             other => vec![Requirement(other)],
         };
-        Requirement::single_or(requirements.into_iter().flat_map(parts).collect(), Node::Any)
+        let flat: Vec<Requirement> = requirements.into_iter().flat_map(parts).collect();
+        if flat.is_empty() {
+            // What is never met has one form, and with it one text.
+            return !Requirement::all_of([]);
+        }
+        Requirement::single_or(flat, Node::Any)
     }
 
     fn single_or(mut list: Vec<Requirement>, node: fn(Vec<Requirement>) -> Node) -> Self {
@@ -102,6 +108,11 @@ impl Requirement {
             }
             None => Requirement(node(list)),
         }
+    }
+
+    /// True if its text has parts that `and` or `or` joins.
+    fn is_list(&self) -> bool {
+        matches!(&self.0, Node::All(list) | Node::Any(list) if !list.is_empty())
     }
 
     /// True if the claims fulfil it.
@@ -118,12 +129,11 @@ impl Requirement {
         }
     }
 
-    /// Every scope it speaks of, in the order of its text.
+    /// Every scope that can help to fulfil it, in the order of its text.
     pub(crate) fn scopes(&self) -> Vec<&str> {
         match &self.0 {
             Node::Scope(scope) => vec![scope],
             Node::All(list) | Node::Any(list) => list.iter().flat_map(Requirement::scopes).collect(),
-            Node::Not(inner) => inner.scopes(),
             _ => Vec::new(),
         }
     }
@@ -137,7 +147,8 @@ impl Requirement {
 
     fn way(&self, claims: &Claims) -> Way<'_> {
         match &self.0 {
-            Node::Scope(scope) => {
+            // A malformed one is never granted, and must not stand in a challenge (RFC 6750 section 3).
+            Node::Scope(scope) if is_scope_token(scope) => {
                 let lacking = usize::from(!self.is_met(claims));
                 Way { scopes: vec![scope], lacking_scopes: lacking, lacking }
             }
@@ -221,7 +232,7 @@ impl fmt::Display for Requirement {
             Node::Claim { path, value } => write!(f, "claim:{}={}", Word(path), Word(value)),
             Node::All(list) => write_list(f, list, "and", |inner| matches!(inner.0, Node::Any(_))),
             Node::Any(list) => write_list(f, list, "or", |_| false),
-            Node::Not(inner) if matches!(inner.0, Node::All(_) | Node::Any(_)) => write!(f, "not ({inner})"),
+            Node::Not(inner) if inner.is_list() => write!(f, "not ({inner})"),
             Node::Not(inner) => write!(f, "not {inner}"),
         }
     }
@@ -239,8 +250,7 @@ fn write_list(
         }
         if in_parentheses(inner) { write!(f, "({inner})")? } else { write!(f, "{inner}")? }
     }
-    // The empty lists can be built by a program only; they have a text of their own.
-    if list.is_empty() { f.write_str(if word == "and" { "()" } else { "not ()" }) } else { Ok(()) }
+    if list.is_empty() { f.write_str("()") } else { Ok(()) }
 }
 
 /// A word, quoted where it would not read back otherwise.

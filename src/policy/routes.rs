@@ -88,7 +88,7 @@ impl<V: Clone> RouteRules<V> {
     /// Adds a rule for these methods, or for all where the list is empty.
     ///
     /// # Errors
-    /// The template is malformed or taken; see [`RouteError`].
+    /// The template is malformed or taken; see [`RouteError`]. The rules are then as before.
     pub fn insert(&mut self, template: &str, methods: &[Method], value: V) -> Result<(), RouteError> {
         let mut branch = &mut self.root;
         let mut end = false;
@@ -161,12 +161,14 @@ impl<V: Clone> ByMethod<V> {
             self.all.get_or_insert(value);
             return if free { Ok(()) } else { Err(RouteError::Taken) };
         }
+        let mut named = self.named.clone();
         for method in methods {
-            if self.named.iter().any(|(taken, _)| taken == method) {
+            if named.iter().any(|(taken, _)| taken == method) {
                 return Err(RouteError::Taken);
             }
-            self.named.push((method.clone(), value.clone()));
+            named.push((method.clone(), value.clone()));
         }
+        self.named = named;
         Ok(())
     }
 

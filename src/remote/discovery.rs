@@ -80,7 +80,12 @@ fn addresses(issuer: &str) -> Vec<Uri> {
     texts.iter().filter_map(|text| text.parse().ok()).collect()
 }
 
-fn read(response: &Response<bytes::Bytes>, issuer: &str, allow_http: bool) -> Result<ServerMetadata, DiscoveryError> {
+/// Judges one metadata document.
+pub(crate) fn read(
+    response: &Response<bytes::Bytes>,
+    issuer: &str,
+    allow_http: bool,
+) -> Result<ServerMetadata, DiscoveryError> {
     let media_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let media_type = media_type.split(';').next().unwrap_or_default().trim();
     if !media_type.eq_ignore_ascii_case("application/json") {

@@ -119,7 +119,7 @@ impl RemoteJwks {
         let attempt = match self.store.start(why) {
             Start::Begin(attempt) | Start::Join(attempt) => attempt,
             Start::CoolingDown => return Ok(()),
-            // The attempt that an over-age set has to wait for was made, and failed.
+            // No runtime could run the attempt that an over-age set has to wait for: it failed.
             Start::BackingOff(_) if why == Why::OverAge => return Ok(()),
             Start::BackingOff(wait) => return Err(self.store.unavailable(wait)),
         };

@@ -97,7 +97,10 @@ impl KeyFetcher {
                 Ok(metadata.jwks_uri)
             }
             // A document of another issuer is no passing fault: its word ends the old address, too.
-            Err(error @ DiscoveryError::IssuerMismatch(_)) => Err(error.into()),
+            Err(error @ DiscoveryError::IssuerMismatch(_)) => {
+                *self.found.lock().unwrap_or_else(PoisonError::into_inner) = None;
+                Err(error.into())
+            }
             Err(error) => known.map(|(uri, _)| uri).ok_or_else(|| error.into()),
         }
     }
@@ -145,7 +148,7 @@ impl From<DiscoveryError> for FetchError {
     }
 }
 
-/// `max-age` of the answer; anything unreadable or doubled counts as absent.
+/// `max-age` of the answer; an unreadable one and several fields count as absent.
 fn max_age(response: &Response<Bytes>) -> Option<Duration> {
     let mut values = response.headers().get_all(CACHE_CONTROL).iter();
     let (value, None) = (values.next()?.to_str().ok()?, values.next()) else { return None };

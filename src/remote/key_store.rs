@@ -109,12 +109,9 @@ impl KeyStore {
         for (index, reason) in keys.skipped() {
             telemetry::key_skipped(&self.fetcher.issuer, *index, &reason.to_string());
         }
-        let keys = {
-            let mut state = self.state();
-            let (keys, newly) = succeed(previous.as_deref().map(|old| &old.keys), keys, &mut state.record);
-            newly.iter().for_each(|kid| telemetry::private_key_published(&self.fetcher.issuer, kid.as_deref()));
-            keys
-        };
+        let (keys, newly) = succeed(previous.as_deref().map(|old| &old.keys), keys, &mut self.state().record);
+        // Without the lock: a subscriber is foreign code.
+        newly.iter().for_each(|kid| telemetry::private_key_published(&self.fetcher.issuer, kid.as_deref()));
         self.snapshot.store(Some(Arc::new(Snapshot { keys, fetched, source })));
         telemetry::keys_refreshed(&self.fetcher.issuer, usable, skipped);
     }

@@ -78,7 +78,9 @@ impl Gate {
         let eager_from = self.last_begun.map_or(Duration::ZERO, |begun| begun + EAGER);
         let refused = match why {
             Why::Missing if now < eager_from => Some(Start::BackingOff(eager_from - now)),
-            Why::UnknownKey | Why::OverAge if now < self.retry_from => Some(Start::BackingOff(self.retry_from - now)),
+            // Not an over-age set: it is out of date by a clock that the back-off may not have seen move (a suspended
+            // machine), and one attempt settles it.
+            Why::UnknownKey if now < self.retry_from => Some(Start::BackingOff(self.retry_from - now)),
             // While the last attempt failed nobody can say that the key does not exist.
             Why::UnknownKey if now < self.on_demand_from && self.is_failing() => {
                 Some(Start::BackingOff(self.on_demand_from - now))

@@ -17,9 +17,15 @@ pub(super) struct Record {
 
 /// Turns a fetched set into the successor of the previous one: equal keys are carried over, so that
 /// cached tokens live on; keys that left are marked withdrawn, so that their tokens die with them.
-/// Returns the `kid` of each key whose private part was seen for the first time as well.
+/// Returns the `kid` of each key whose private part was seen for the first time as well (none for one that was
+/// left out of the set).
 pub(super) fn succeed(previous: Option<&Jwks>, mut keys: Jwks, record: &mut Record) -> (Jwks, Vec<Option<Box<str>>>) {
     let mut newly_exposed = Vec::new();
+    for thumbprint in std::mem::take(&mut keys.exposed) {
+        if record.exposed.insert(thumbprint) {
+            newly_exposed.push(None);
+        }
+    }
     let old_keys = previous.map(Jwks::keys).unwrap_or_default();
     for key in &mut keys.keys {
         let same = |old: &&_| same_key(old, key);

@@ -1,5 +1,7 @@
 //! Which addresses may be called.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
+
 use http::Uri;
 
 /// What is wrong with an address, for the operator.
@@ -45,11 +47,14 @@ pub(crate) fn check(text: &str, allow_http: bool) -> Result<Uri, BadUrl> {
     if authority.as_str().contains('@') {
         return Err(BadUrl::UserInfo);
     }
-    let port_is_bad = authority.port_u16().is_none() && authority.as_str() != authority.host();
+    // `http::Uri` takes `a[::1]b` for a host and any text for a port; where a client then goes is its own choice.
+    let host = authority.host();
+    let port_is_good = authority.as_str().strip_prefix(host).is_some_and(is_port);
+    let host_is_good = !host.is_empty() && (!host.contains(['[', ']']) || ipv6_literal(host).is_some());
     match scheme {
-        _ if authority.host().is_empty() || port_is_bad => Err(BadUrl::NotAbsolute),
+        _ if !host_is_good || !port_is_good => Err(BadUrl::NotAbsolute),
         "https" => Ok(uri),
-        "http" if allow_http || is_loopback(authority.host()) => Ok(uri),
+        "http" if allow_http || is_loopback(host) => Ok(uri),
         _ => Err(BadUrl::NotHttps),
     }
 }
@@ -72,9 +77,21 @@ pub(crate) fn shown(text: &str) -> String {
     }
 }
 
+/// Nothing, or a colon and a number below 65536.
+fn is_port(text: &str) -> bool {
+    let Some(number) = text.strip_prefix(':') else { return text.is_empty() };
+    number.bytes().all(|byte| byte.is_ascii_digit()) && number.parse::<u16>().is_ok()
+}
+
+/// Brackets belong to IPv6 alone (RFC 3986 section 3.2.2); who resolves `[127.0.0.1]` may ask anybody.
+fn ipv6_literal(host: &str) -> Option<Ipv6Addr> {
+    host.strip_prefix('[')?.strip_suffix(']')?.parse().ok()
+}
+
 fn is_loopback(host: &str) -> bool {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    bare.eq_ignore_ascii_case("localhost") || bare.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
+    host.eq_ignore_ascii_case("localhost")
+        || host.parse().is_ok_and(|ip: Ipv4Addr| ip.is_loopback())
+        || ipv6_literal(host).is_some_and(|ip| ip.is_loopback())
 }
 
 #[cfg(test)]
@@ -89,6 +106,8 @@ mod tests {
             "http://127.0.0.1:9",
             "http://[::1]:9/x",
             "http://localhost",
+            "https://as.example.com:8443",
+            "https://[2001:db8::1]",
         ] {
             assert!(check_issuer(good, false).is_ok(), "{good}");
         }
@@ -103,6 +122,12 @@ mod tests {
             ("https://", BadUrl::NotAbsolute),
             ("https://as.example.com:", BadUrl::NotAbsolute),
             ("https://as.example.com:x/", BadUrl::NotAbsolute),
+            ("https://as.example.com:65536/", BadUrl::NotAbsolute),
+            ("https://as.example.com:+443/", BadUrl::NotAbsolute),
+            ("https://as.example[::1]com:8443", BadUrl::NotAbsolute),
+            ("https://[::1]com:8443", BadUrl::NotAbsolute),
+            ("http://[127.0.0.1]/", BadUrl::NotAbsolute),
+            ("http://[localhost]/", BadUrl::NotAbsolute),
             ("https://u:p/w@as.example.com", BadUrl::NotAbsolute),
             ("https://u:p@as.example.com", BadUrl::UserInfo),
             ("https://as.example.com/#f", BadUrl::Fragment),

@@ -186,7 +186,10 @@ impl Issuer {
             Keys::Uri(uri) => remote(KeyOrigin::Uri(uri.parse().unwrap_or_default())),
             Keys::Given(keys) => KeySource::Given(Arc::new(keys.clone())),
             Keys::Secret(secret) => {
-                let algorithms = self.algorithms_or_default();
+                let mut algorithms = self.algorithms_or_default();
+                // Two equal keys would be two candidates, and a token could not say which one it means.
+                algorithms.sort_unstable_by_key(|algorithm| algorithm.as_str());
+                algorithms.dedup();
                 let keys = algorithms.iter().filter_map(|algorithm| Jwk::shared_secret(*algorithm, None, secret).ok());
                 KeySource::Secret(Arc::new(Jwks::from_keys(keys)))
             }

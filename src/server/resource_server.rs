@@ -104,7 +104,7 @@ impl ResourceServer {
     pub(crate) fn begin(&self, request: ResourceRequest<'_>) -> Progress {
         let inner = &self.inner;
         match inner.judge(request) {
-            Ok(claims) => Progress::Done(inner.conclude(Ok(claims))),
+            Ok(verdict) => Progress::Done(inner.conclude(Ok(verdict))),
             Err(Held::Refused(error)) => Progress::Done(inner.conclude(Err(error))),
             Err(Held::Waits(wait)) => {
                 let inner = inner.clone();
@@ -117,7 +117,13 @@ impl ResourceServer {
     }
 }
 
-/// Why a request has no claims yet.
+/// A verified token, and whether it may be used as it was presented, now.
+struct Verdict {
+    claims: Claims,
+    holds: Result<(), Reason>,
+}
+
+/// Why a request has no verdict yet.
 enum Held {
     Refused(AuthError),
     Waits(Wait),
@@ -139,29 +145,30 @@ struct Wait {
 
 impl Inner {
     /// Tells of the decision, once.
-    fn conclude(&self, result: Result<Claims, AuthError>) -> Result<Claims, AuthError> {
-        let (decision, claims) = match &result {
-            Ok(claims) => (Decision::Authenticated, Some(claims.set())),
-            Err(error) => (Decision::Refused(error), None),
+    fn conclude(&self, judged: Result<Verdict, AuthError>) -> Result<Claims, AuthError> {
+        let (claims, result) = match judged {
+            Ok(Verdict { claims, holds }) => (Some(claims), holds.map_err(AuthError::from)),
+            Err(error) => (None, Err(error)),
         };
-        telemetry::decided(decision, claims, Some(&self.resource));
-        result
+        let decision = result.as_ref().map_or_else(Decision::Refused, |()| Decision::Authenticated);
+        telemetry::decided(decision, claims.as_ref().map(Claims::set), Some(&self.resource));
+        result.and_then(|()| claims.ok_or_else(|| Reason::MissingToken.into()))
     }
 
-    fn judge(&self, request: ResourceRequest<'_>) -> Result<Claims, Held> {
+    fn judge(&self, request: ResourceRequest<'_>) -> Result<Verdict, Held> {
         let token = request.token().ok_or(Reason::MissingToken)?;
         let now = Now::read(&*self.clock);
         let digest = self.admissible(token, now)?;
         let entry = self.cached(digest, now);
         meters::cache_lookup(entry.is_some());
         if let Some(entry) = entry {
-            return Ok(self.judge_again(&entry, now)?);
+            return Ok(self.judge_again(entry, now));
         }
         let watch = Stopwatch::start();
         let verdict = self.verifier.verify(token, now, Round::First);
         watch.verified();
         match verdict {
-            Ok(set) => Ok(self.admit(token, digest, set, now)?),
+            Ok(set) => Ok(self.admit(token, digest, set, now)),
             Err(Stuck::Refused(error)) => Err(error.into()),
             Err(Stuck::Waits { issuer, why }) => {
                 Err(Held::Waits(Wait { token: AccessToken::new(token), digest, issuer, why }))
@@ -186,9 +193,9 @@ impl Inner {
     }
 
     /// A hit proves the signature only; whatever time can change is judged again.
-    fn judge_again(&self, entry: &Entry, now: Now) -> Result<Claims, AuthError> {
-        self.still_holds(entry.claims.set(), entry.wall(now))?;
-        Ok(entry.claims.clone())
+    fn judge_again(&self, entry: Entry, now: Now) -> Verdict {
+        let holds = self.still_holds(entry.claims.set(), entry.wall(now));
+        Verdict { claims: entry.claims, holds }
     }
 
     fn still_holds(&self, set: &ClaimSet, wall: u64) -> Result<(), Reason> {
@@ -197,15 +204,16 @@ impl Inner {
         check_binding(set)
     }
 
-    fn admit(&self, token: &str, digest: u128, mut set: ClaimSet, now: Now) -> Result<Claims, AuthError> {
+    /// A bound token is remembered as well: how it must be presented is judged on every request.
+    fn admit(&self, token: &str, digest: u128, mut set: ClaimSet, now: Now) -> Verdict {
         set.digest = digest;
         let claims = Claims::new(set, Scheme::Bearer);
         self.cache.put(token, Entry { claims: claims.clone(), since: now });
-        check_binding(claims.set())?;
-        Ok(claims)
+        let holds = check_binding(claims.set());
+        Verdict { claims, holds }
     }
 
-    async fn verify_later(&self, wait: Wait) -> Result<Claims, AuthError> {
+    async fn verify_later(&self, wait: Wait) -> Result<Verdict, AuthError> {
         let Wait { token, digest, issuer, why } = wait;
         let remote = self.verifier.remote(&issuer).ok_or(Reason::KeysUnavailable)?;
         let refreshed = remote.refresh(why).await;
@@ -214,7 +222,7 @@ impl Inner {
         let round = if refreshed.is_ok() { Round::AfterWaiting } else { Round::First };
         let now = Now::read(&*self.clock);
         match self.verifier.verify(token.expose(), now, round) {
-            Ok(set) => self.admit(token.expose(), digest, set, now),
+            Ok(set) => Ok(self.admit(token.expose(), digest, set, now)),
             Err(Stuck::Refused(error)) => Err(error),
             Err(Stuck::Waits { .. }) => Err(refreshed.err().unwrap_or_else(|| Reason::KeysUnavailable.into())),
         }

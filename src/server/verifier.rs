@@ -89,6 +89,8 @@ impl Verifier {
         let header_object = object(&header_json, Reason::HeaderInvalid)?;
         let header = Header::read(header_object)?;
         let payload_bytes = compact.decode_payload()?;
+        // Before any wait for keys: what is no JWT causes no fetch, and is no outage either.
+        let signature = compact.decode_signature()?;
         let payload_json =
             json::parse(&payload_bytes).map_err(|error| AuthError::with_detail(Reason::PayloadInvalid, error))?;
         let payload = object(&payload_json, Reason::PayloadInvalid)?;
@@ -101,7 +103,7 @@ impl Verifier {
         let judged = Judged { header: &header, repeated: header_object, payload, text };
         let mut claims = trusted.rules.judge(&judged, now.wall)?;
         let at_hand = trusted.keys_at_hand(now, round)?;
-        let key = trusted.verify_signature(&compact, &header, at_hand.keys(), round)?;
+        let key = trusted.verify_signature(&compact, &signature, &header, at_hand.keys(), round)?;
         claims.key_life = Some(key.key.life.clone());
         Ok(claims)
     }
@@ -165,6 +167,7 @@ impl Trusted {
     fn verify_signature<'k>(
         &self,
         compact: &Compact<'_>,
+        signature: &[u8],
         header: &Header<'_>,
         keys: &'k Jwks,
         round: Round,
@@ -172,11 +175,15 @@ impl Trusted {
         // A shared secret has no name: whatever `kid` the token carries, there is one key to try.
         let kid = if matches!(self.keys, KeySource::Secret(_)) { None } else { header.kid };
         let header = Header { kid, ..*header };
-        match compact.verify(&header, keys) {
-            Ok(key) => check_key(key, header.algorithm).map_err(Stuck::from),
-            Err(error) if self.may_be_behind(error.reason(), round) => Err(self.waits(Why::UnknownKey)),
-            Err(error) => Err(error.into()),
-        }
+        let checked = match compact.verify(&header, signature, keys) {
+            Ok(key) => check_key(key, header.algorithm).map_err(AuthError::from),
+            Err(error) => Err(error),
+        };
+        // Also a key that was withdrawn while this request looked at it: the set that follows may hold its twin.
+        checked.map_err(|error| match self.may_be_behind(error.reason(), round) {
+            true => self.waits(Why::UnknownKey),
+            false => error.into(),
+        })
     }
 
     /// A key that is not known may have been published since; a bad signature never causes a fetch.

@@ -125,6 +125,18 @@ impl Hasher for FirstBytes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Texts of one alphabet and of near lengths, so that they differ in little.
+        #[test]
+        fn p05_two_different_texts_never_share_a_key(
+            one in "[ab.]{0,40}", two in "[ab.]{0,40}", secret in any::<[u8; 16]>(),
+        ) {
+            let cache = TokenCache::new(1024, Duration::from_secs(1), secret);
+            prop_assert_eq!(one == two, cache.digest(&one) == cache.digest(&two));
+        }
+    }
 
     #[test]
     fn the_digest_is_keyed_and_covers_the_whole_token() {

@@ -122,8 +122,13 @@ impl VerifyingKey {
 
     /// The RFC 7638 thumbprint, from the imported and so canonical members. None for secrets.
     pub(crate) fn thumbprint(&self) -> Option<String> {
+        Some(base64url::encode(&sha256(self.canonical_jwk()?.as_bytes())))
+    }
+
+    /// The members that RFC 7638 section 3.2 names, in its order and without white space.
+    pub(crate) fn canonical_jwk(&self) -> Option<String> {
         let encode = base64url::encode;
-        let json = match self {
+        Some(match self {
             VerifyingKey::Rsa { n, e, .. } => {
                 format!(r#"{{"e":"{}","kty":"RSA","n":"{}"}}"#, encode(e), encode(n))
             }
@@ -133,8 +138,7 @@ impl VerifyingKey {
             }
             VerifyingKey::Ed25519 { x, .. } => format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{}"}}"#, encode(x)),
             VerifyingKey::Secret { .. } => return None,
-        };
-        Some(encode(&sha256(json.as_bytes())))
+        })
     }
 }
 

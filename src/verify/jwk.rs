@@ -102,8 +102,15 @@ impl Jwk {
         if algorithm.is_some_and(|algorithm: Algorithm| !material.serves(algorithm)) {
             return Err(JwkError::Algorithm);
         }
-        let private_part = ["d", "p", "q", "dp", "dq", "qi", "oth"].iter().any(|name| object.get(name).is_some());
+        let private_part = has_private_member(object);
         Ok(Jwk { kid: kid(object)?, algorithm, private_part, key: Arc::new(TrackedKey::new(material)) })
+    }
+
+    /// The thumbprint of a key that stands there with its private part, also where its `use`, `key_ops` or `alg` keeps
+    /// it from verifying: the same key may verify under another entry.
+    pub(crate) fn exposed_by(json: &Json<'_>) -> Option<Box<str>> {
+        let object = json.as_object().filter(|object| has_private_member(object))?;
+        import(object).ok()?.thumbprint().map(Into::into)
     }
 
     /// A shared secret for HS256, HS384 or HS512, given by hand; never read from a key set.
@@ -180,6 +187,10 @@ fn kid(object: &Object<'_>) -> Result<Option<Box<str>>, JwkError> {
         Some(Json::String(kid)) if kid.len() <= MAX_KID => Ok(Some(kid.as_ref().into())),
         Some(_) => Err(JwkError::Member("kid")),
     }
+}
+
+fn has_private_member(object: &Object<'_>) -> bool {
+    ["d", "p", "q", "dp", "dq", "qi", "oth"].iter().any(|name| object.get(name).is_some())
 }
 
 fn check_purpose(object: &Object<'_>) -> Result<(), JwkError> {

@@ -31,6 +31,8 @@ const MAX_TRIES: usize = 4;
 pub struct Jwks {
     pub(crate) keys: Vec<Jwk>,
     skipped: Vec<(usize, JwkError)>,
+    /// Thumbprints of skipped keys that stood there with their private part.
+    pub(crate) exposed: Vec<Box<str>>,
 }
 
 /// Why a whole key set was refused; the previous one then stays in force.
@@ -90,7 +92,10 @@ impl Jwks {
         for (index, key) in keys.iter().enumerate() {
             match Jwk::from_json(key) {
                 Ok(key) => set.keys.push(key),
-                Err(error) => set.skipped.push((index, error)),
+                Err(error) => {
+                    set.skipped.push((index, error));
+                    set.exposed.extend(Jwk::exposed_by(key));
+                }
             }
         }
         if set.keys.is_empty() { Err(JwksError::NoUsableKey) } else { Ok(set) }
@@ -98,7 +103,7 @@ impl Jwks {
 
     /// A set of keys that are at hand already.
     pub fn from_keys(keys: impl IntoIterator<Item = Jwk>) -> Self {
-        Jwks { keys: keys.into_iter().collect(), skipped: Vec::new() }
+        Jwks { keys: keys.into_iter().collect(), ..Jwks::default() }
     }
 
     /// The usable keys, in the order of the set.

@@ -15,10 +15,10 @@ const MAX_HEADER: usize = 4 * 1024;
 #[derive(Clone, Copy)]
 pub(crate) struct Compact<'a> {
     /// What the signature covers: header and payload as received.
-    signing_input: &'a str,
-    header: &'a str,
-    payload: &'a str,
-    signature: &'a str,
+    pub(crate) signing_input: &'a str,
+    pub(crate) header: &'a str,
+    pub(crate) payload: &'a str,
+    pub(crate) signature: &'a str,
 }
 
 impl<'a> Compact<'a> {
@@ -36,7 +36,7 @@ impl<'a> Compact<'a> {
         if header.is_empty() || signature.is_empty() {
             return Err(Reason::NotAJwt.into());
         }
-        if header.len() / 4 * 3 > MAX_HEADER {
+        if header.len() * 3 / 4 > MAX_HEADER {
             return Err(Reason::TokenTooLarge.into());
         }
         let signing_input = token.get(..header.len() + 1 + payload.len()).unwrap_or_default();
@@ -51,19 +51,27 @@ impl<'a> Compact<'a> {
         decode(self.payload).ok_or_else(|| Reason::NotAJwt.into())
     }
 
+    pub(crate) fn decode_signature(&self) -> Result<Vec<u8>, AuthError> {
+        decode(self.signature).ok_or_else(|| Reason::NotAJwt.into())
+    }
+
     /// Tries the keys that the header can mean; the first whose signature holds is returned.
-    pub(crate) fn verify<'k>(&self, header: &Header<'_>, keys: &'k Jwks) -> Result<&'k Jwk, AuthError> {
+    pub(crate) fn verify<'k>(
+        &self,
+        header: &Header<'_>,
+        signature: &[u8],
+        keys: &'k Jwks,
+    ) -> Result<&'k Jwk, AuthError> {
         let candidates = match keys.candidates(header.kid, header.algorithm) {
             Candidates::Keys(candidates) => candidates,
             Candidates::Unknown => return Err(Reason::KeyUnknown.into()),
             Candidates::Unfit => return Err(Reason::KeyMismatch.into()),
             Candidates::Ambiguous => return Err(Reason::KeyAmbiguous.into()),
         };
-        let signature = decode(self.signature).ok_or(Reason::NotAJwt)?;
         let message = self.signing_input.as_bytes();
         candidates
             .into_iter()
-            .find(|jwk| jwk.key.material.verify(header.algorithm, message, &signature))
+            .find(|jwk| jwk.key.material.verify(header.algorithm, message, signature))
             .ok_or_else(|| Reason::SignatureInvalid.into())
     }
 }

@@ -36,6 +36,10 @@ impl Times {
         if self.not_before.is_some_and(|nbf| nbf > now.saturating_add(leeway)) {
             return Err(Reason::NotYetValid);
         }
+        // A token that begins after its end was never valid; two leeways must not open a window.
+        if self.not_before.is_some_and(|nbf| nbf > self.expires_at) {
+            return Err(Reason::NotYetValid);
+        }
         if self.issued_at.is_some_and(|iat| iat > now.saturating_add(MAX_IAT_AHEAD)) {
             return Err(Reason::IssuedInFuture);
         }

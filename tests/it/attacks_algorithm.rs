@@ -208,6 +208,15 @@ async fn s1_15_an_ed25519_signature_has_one_spelling() {
 }
 
 #[tokio::test]
+async fn an_algorithm_that_is_listed_twice_is_one_algorithm() {
+    let secret = *b"0123456789abcdef0123456789abcdef";
+    let key = SigningKey::secret(Algorithm::HS256, &secret);
+    let twice = |issuer: Issuer| issuer.shared_secret(secret).algorithms([Algorithm::HS256, Algorithm::HS256]);
+    let fixture = Fixture::with(twice, |builder| builder);
+    passes(&fixture, fixture.token().key(&key)).await;
+}
+
+#[tokio::test]
 async fn c7518_3_2_a_s1_20_s1_21_a_shared_secret_is_as_long_as_the_hash_and_no_word() {
     let build = |issuer: Issuer| ResourceServer::builder(RS, issuer).build();
     let secret = |length: usize| (0..length).map(|n| n as u8).collect::<Vec<_>>();

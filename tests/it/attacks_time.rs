@@ -4,8 +4,9 @@ use std::time::{Duration, SystemTime};
 
 use http::Response;
 use tower_bearer::testing::Endpoint;
-use tower_bearer::{Algorithm, Clock, ResourceRequest};
+use tower_bearer::{Algorithm, Clock, HttpError, ResourceRequest};
 
+use crate::faulty_client::{Mode, long_lived, running, stranger, verdict};
 use crate::support::Fixture;
 use crate::verdicts::{now, passes, raw_claim, refuses, text_is_refused, text_passes};
 
@@ -69,6 +70,9 @@ async fn s3_07_nbf_is_checked_whatever_form_it_has() {
     ] {
         refuses(&fixture, raw_claim(fixture.token(), "nbf", &nbf), code).await;
     }
+    let ending = |nbf: u64| fixture.token().claim("exp", at + 10).claim("nbf", nbf);
+    passes(&fixture, ending(at + 10)).await;
+    refuses(&fixture, ending(at + 11), "token_not_yet_valid").await;
 }
 
 #[tokio::test]
@@ -160,6 +164,20 @@ async fn s3_14_after_a_suspension_the_keys_are_read_again_before_they_are_believ
     fixture.clock.set_wall(start + HOUR);
     text_is_refused(&fixture, &token, "key_unknown").await;
     passes(&fixture, fixture.token()).await;
+}
+
+#[tokio::test]
+async fn s3_14_a_suspension_just_after_a_failed_attempt_is_no_reason_to_believe_old_keys() {
+    let (fixture, client) = running().await;
+    let (removed, token) = (fixture.issuer.key(), long_lived(&fixture));
+    assert_eq!(verdict(&fixture.server, &token).await, "ok");
+    fixture.issuer.rotate_key(Algorithm::ES256);
+    fixture.issuer.remove_key(removed.kid());
+    client.set(Mode::Fail(HttpError::Timeout));
+    assert_eq!(verdict(&fixture.server, &stranger(&fixture, "x")).await, "keys_unavailable");
+    client.set(Mode::Pass);
+    fixture.clock.set_wall(fixture.clock.wall() + HOUR);
+    assert_eq!(verdict(&fixture.server, &token).await, "key_unknown");
 }
 
 #[tokio::test]

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use http::Response;
-use tower_bearer::RequireScope;
 use tower_bearer::testing::Endpoint;
+use tower_bearer::{AuditSink, RequireScope};
 use tracing::Level;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -87,4 +87,26 @@ async fn passes_are_not_audited_where_nobody_listens_to_them() {
     assert!(log.audited().is_empty());
     bearer(&fixture, "a", fixture.token().expired()).await.assert_it();
     assert_eq!(log.audited().len(), 1);
+}
+
+#[tokio::test]
+async fn r82_a_full_audit_channel_drops_and_counts_and_holds_no_request() {
+    let (sink, mut events) = AuditSink::channel(2);
+    let fixture = Fixture::with(|issuer| issuer, |builder| builder.audit_sink(sink.clone()));
+    let token = fixture.token().subject("alice").sign();
+    for _ in 0..5 {
+        fixture.bearer(&token).await.assert_ok();
+    }
+    assert_eq!(sink.dropped(), 3);
+    let event = events.recv().await.unwrap();
+    assert_eq!((event.code, event.subject.as_deref(), event.remedy), ("authenticated", Some("alice"), None));
+    // There is room again, and then nobody listens any more.
+    fixture.bearer(&fixture.token().expired().sign()).await.assert_it();
+    assert_eq!(sink.dropped(), 3);
+    events.recv().await.unwrap();
+    let refusal = events.recv().await.unwrap();
+    assert_eq!((refusal.code, refusal.subject), ("token_expired", None));
+    drop(events);
+    fixture.bearer(&token).await.assert_ok();
+    assert_eq!(sink.dropped(), 4);
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 
 use tower_bearer::AUDIT_TARGET;
 use tracing::field::{Field, Visit};
@@ -36,6 +36,13 @@ impl Visit for Record {
     }
 }
 
+/// With one live subscriber tracing asks the thread that first meets an event whether anybody listens, and remembers
+/// its "no" for all threads. A subscriber of the whole process that wants everything keeps the answer at "yes".
+fn keep_callsites_awake() {
+    static AWAKE: Once = Once::new();
+    AWAKE.call_once(|| drop(tracing::subscriber::set_global_default(Registry::default())));
+}
+
 /// Everything that was logged on this thread: as records, and as the text of the usual subscriber.
 #[derive(Clone, Default)]
 pub struct Log {
@@ -66,6 +73,7 @@ impl io::Write for Log {
 impl Log {
     /// Listens on this thread until the guard is dropped.
     pub fn listen(level: LevelFilter) -> (Self, tracing::subscriber::DefaultGuard) {
+        keep_callsites_awake();
         let log = Log::default();
         let writer = log.clone();
         let text = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(move || writer.clone());

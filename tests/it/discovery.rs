@@ -331,16 +331,33 @@ async fn c8414_ref_the_address_of_the_keys_outlives_an_outage_of_the_metadata() 
     site.put_json(INSERTED, &json!({"issuer": AS, "jwks_uri": KEYS}));
     judge(&fixture, AS).await.assert_ok();
     site.put(INSERTED, Err(HttpError::Timeout));
-    // Past the hour for which the metadata is believed.
-    // Longer than the interval with all its jitter, so that each step brings one refresh.
+    // Past the hour for which the metadata is believed, and in each step past the latest moment of a refresh.
     for _ in 0..30 {
-        fixture.clock.advance(Duration::from_secs(270));
+        fixture.clock.advance(Duration::from_secs(265));
         crate::faulty_client::settle().await;
         judge(&fixture, AS).await.assert_ok();
     }
     let log = site.log();
     assert!(log.iter().filter(|address| *address == INSERTED).count() >= 2, "{log:?}");
     assert!(log.iter().filter(|address| *address == KEYS).count() >= 20, "{log:?}");
+}
+
+#[tokio::test]
+async fn c8414_3_3_a_the_address_of_the_keys_does_not_outlive_a_document_of_another_issuer() {
+    let (fixture, site) = at(AS);
+    site.put_json(INSERTED, &json!({"issuer": AS, "jwks_uri": KEYS}));
+    judge(&fixture, AS).await.assert_ok();
+    site.put_json(INSERTED, &json!({"issuer": "https://evil.example", "jwks_uri": KEYS}));
+    for answered in ["another issuer's document", "nothing"] {
+        // Past the hour for which the metadata is believed.
+        for _ in 0..20 {
+            fixture.clock.advance(Duration::from_secs(240));
+            crate::faulty_client::settle().await;
+        }
+        let log = site.log();
+        assert_eq!(log.last().map(String::as_str), Some(INSERTED), "{answered}: {log:?}");
+        site.put(INSERTED, Err(HttpError::Timeout));
+    }
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
 /// The binary beside this test. `cargo test` has built it; with `--test it` alone it may be missing.
-fn example(name: &str) -> PathBuf {
+pub fn example(name: &str) -> PathBuf {
     let test = env::current_exe().unwrap();
     let profile = test.parent().and_then(Path::parent).unwrap();
     let binary = profile.join("examples").join(format!("{name}{}", env::consts::EXE_SUFFIX));
@@ -36,7 +36,7 @@ fn run(name: &str) -> String {
 }
 
 /// Ends the example when the test ends, however it ends.
-struct Running(Child);
+pub struct Running(pub Child);
 
 impl Drop for Running {
     fn drop(&mut self) {

@@ -63,6 +63,18 @@ async fn r22_the_cheap_checks_judge_a_token_also_without_keys() {
 }
 
 #[tokio::test]
+async fn r22_bis_3_14_a_a_signature_that_is_no_base64url_is_judged_also_without_keys() {
+    let (fixture, client) = faulty(|issuer| issuer, |builder| builder);
+    client.set(Mode::Fail(HttpError::Timeout));
+    let token = fixture.token().sign();
+    for bad in [format!("{token}="), format!("{token}+"), format!("{token}~"), format!("{token}AAA")] {
+        assert_eq!(verdict(&fixture.server, &bad).await, "not_a_jwt", "{bad}");
+    }
+    assert!(client.log().is_empty());
+    assert_eq!(verdict(&fixture.server, &token).await, "keys_unavailable");
+}
+
+#[tokio::test]
 async fn r11_an_outage_of_an_hour_fails_no_request_and_causes_a_hundred_attempts_at_most() {
     let (fixture, client) = running().await;
     client.set(refused());

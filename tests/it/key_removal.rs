@@ -1,12 +1,14 @@
 //! Keys that leave their set, come back, change under their name, or are published with their private part.
 
 use std::io::Write;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use serde_json::{Value, json};
-use tower_bearer::Algorithm;
 use tower_bearer::testing::{Endpoint, SigningKey, signature_checks};
+use tower_bearer::{Algorithm, ResourceServer};
+use tracing_subscriber::layer::SubscriberExt;
 
 use crate::faulty_client::{faulty, long_lived, pass, running, settle, verdict};
 use crate::support::Fixture;
@@ -191,6 +193,23 @@ async fn r47_the_private_part_counts_under_every_name_of_the_key_in_any_order() 
 }
 
 #[tokio::test]
+async fn r47_the_private_part_counts_in_an_entry_that_cannot_verify_too() {
+    for (member, value) in [("key_ops", json!(["sign"])), ("use", json!("enc")), ("alg", json!("ECDH-ES"))] {
+        let (fixture, _client) = running().await;
+        let (key, token) = (fixture.issuer.key(), long_lived(&fixture));
+        assert_eq!(verdict(&fixture.server, &token).await, "ok");
+        let mut private = with_private_part(&key);
+        private[member] = value;
+        // The second set is clean again: who has the private part has it still.
+        for published in [vec![key.jwk(), private], vec![key.jwk()]] {
+            publish_only(&fixture, &published);
+            refresh(&fixture).await;
+            assert_eq!(verdict(&fixture.server, &token).await, "private_key_published", "{member}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn s5_18_a_new_algorithm_name_for_the_same_material_is_judged_anew() {
     let (fixture, _client) = faulty(|issuer| issuer, |builder| builder);
     let key = SigningKey::generate(Algorithm::RS256);
@@ -202,4 +221,35 @@ async fn s5_18_a_new_algorithm_name_for_the_same_material_is_judged_anew() {
     publish_only(&fixture, &[other]);
     refresh(&fixture).await;
     assert_eq!(verdict(&fixture.server, &token).await, "key_mismatch");
+}
+
+/// Asks the server about a token whenever an error is logged, on the thread that logs.
+struct AsksBack(Arc<OnceLock<(ResourceServer, String)>>);
+
+impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for AsksBack {
+    fn on_event(&self, event: &tracing::Event<'_>, _: tracing_subscriber::layer::Context<'_, S>) {
+        if *event.metadata().level() == tracing::Level::ERROR {
+            let (server, token) = self.0.get().expect("set before the first request");
+            let _ = verdict(server, token).now_or_never();
+        }
+    }
+}
+
+#[test]
+fn s11_03_no_lock_is_held_while_a_subscriber_runs() {
+    let (done, ended) = mpsc::channel();
+    std::thread::spawn(move || {
+        let asks = Arc::new(OnceLock::new());
+        let subscriber = tracing_subscriber::registry().with(AsksBack(asks.clone()));
+        let _guard = tracing::subscriber::set_default(subscriber);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let (fixture, _client) = faulty(|issuer| issuer, |builder| builder);
+            publish_only(&fixture, &[with_private_part(&fixture.issuer.key())]);
+            let token = fixture.token().sign();
+            asks.set((fixture.server.clone(), token.clone())).ok().unwrap();
+            done.send(verdict(&fixture.server, &token).await).unwrap();
+        });
+    });
+    assert_eq!(ended.recv_timeout(Duration::from_secs(10)), Ok("private_key_published"));
 }

@@ -9,6 +9,7 @@ mod attacks_issuer;
 mod attacks_keys;
 mod attacks_time;
 mod audit;
+mod audit_sink;
 mod bcp;
 mod bearer;
 mod bound_tokens;
@@ -16,13 +17,20 @@ mod capture;
 mod challenge;
 mod composition;
 mod config;
+#[cfg(feature = "config")]
+mod config_file;
 mod conformance;
 mod cors;
+#[cfg(feature = "metrics")]
+mod dashboards;
 mod discovery;
+mod docs;
 mod examples;
 mod extract;
 mod faulty_client;
 mod floors;
+#[cfg(all(unix, feature = "config", feature = "metrics"))]
+mod gateway;
 mod http_auth;
 mod jws;
 mod jwt_claims;
@@ -33,16 +41,25 @@ mod key_sockets;
 mod key_store;
 mod keys;
 mod metadata;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod multi_issuer;
+mod policy;
 mod privacy;
+mod properties;
+mod properties_policy;
+mod properties_requests;
 mod routers;
 mod runtime;
 mod scope;
 mod sources;
+mod spans;
 mod support;
 mod testing_tools;
 mod token_cache;
 mod tower_contract;
+#[cfg(feature = "metrics")]
+mod trace_level;
 mod vectors;
 mod verdicts;
 mod wire;

@@ -1,5 +1,6 @@
 //! What is not written down: no token or secret stands in logs, `Debug`, errors or answers.
 
+use std::collections::HashMap;
 use std::fmt::Write;
 
 use bytes::Bytes;
@@ -25,19 +26,19 @@ pub async fn bearer(fixture: &Fixture, scope: &'static str, token: TokenBuilder)
 
 /// No 8 bytes in a row of any secret stand in the text.
 #[track_caller]
-fn assert_hidden(secrets: &[String], text: &str) {
-    for secret in secrets {
-        for window in secret.as_bytes().windows(8) {
-            let window = std::str::from_utf8(window).unwrap();
-            if let Some(at) = text.find(window) {
-                panic!("`{window}` of `{secret}` in: {:?}", &text[at.saturating_sub(80)..(at + 80).min(text.len())]);
-            }
+pub fn assert_hidden(secrets: &[String], text: &str) {
+    let secret_windows = secrets.iter().flat_map(|secret| secret.as_bytes().windows(8).map(move |part| (part, secret)));
+    let parts: HashMap<&[u8], &String> = secret_windows.collect();
+    for (at, window) in text.as_bytes().windows(8).enumerate() {
+        if let Some(secret) = parts.get(window) {
+            let around = &text.as_bytes()[at.saturating_sub(80)..(at + 80).min(text.len())];
+            panic!("8 bytes of `{secret}` in: {:?}", String::from_utf8_lossy(around));
         }
     }
 }
 
 /// Whatever an application could print of an answer.
-fn printable(outcome: &Outcome) -> String {
+pub fn printable(outcome: &Outcome) -> String {
     let mut text = format!("{:?}\n{:?}\n{}\n", outcome.headers, outcome.claims, outcome.body);
     if let Some(error) = &outcome.error {
         write!(text, "{error} {error:?} {:?} {}", error.detail(), error.remedy()).unwrap();
@@ -46,7 +47,7 @@ fn printable(outcome: &Outcome) -> String {
 }
 
 /// Tokens of every fate: passed, cached, refused for each kind of reason.
-fn tokens(fixture: &Fixture) -> Vec<String> {
+pub fn tokens(fixture: &Fixture) -> Vec<String> {
     let stranger = SigningKey::generate(Algorithm::ES256);
     let good = fixture.token().scope("a").sign();
     let builders = [
@@ -201,4 +202,10 @@ async fn s12_06_the_answer_does_not_tell_which_check_failed() {
         assert_eq!(outcome.code(), code);
         assert_eq!((&outcome.headers, &outcome.body), (&expected.headers, &expected.body), "{code}");
     }
+}
+
+#[test]
+#[should_panic(expected = "8 bytes of")]
+fn eight_bytes_of_a_secret_do_not_escape_these_tests() {
+    assert_hidden(&["0123456789abcdef".into()], "level=INFO 456789ab");
 }

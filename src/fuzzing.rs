@@ -1,0 +1,96 @@
+//! Doors to the inside for the targets in `fuzz/`. No rule stands here, so that what is fuzzed is what runs.
+//!
+//! Compiled under `cfg(fuzzing)` and in unit tests only; no part of the API.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue, Response, Uri};
+
+use crate::middleware::body::BytesBody;
+use crate::middleware::challenge::refuse;
+use crate::remote::discovery;
+use crate::server::resource_server::{Progress, ResourceServer};
+use crate::token::claims::Claims;
+use crate::token::error::{AuthError, Reason};
+use crate::token::request::ResourceRequest;
+use crate::verify::jwk::Jwk;
+use crate::verify::jws::{self, Compact};
+
+/// Signing input, header, payload and signature.
+pub fn split(token: &str) -> Result<[&str; 4], AuthError> {
+    let compact = Compact::split(token)?;
+    Ok([compact.signing_input, compact.header, compact.payload, compact.signature])
+}
+
+pub fn base64url(text: &str) -> Option<Vec<u8>> {
+    crate::verify::base64url::decode(text)
+}
+
+pub fn base64url_encode(bytes: &[u8]) -> String {
+    crate::verify::base64url::encode(bytes)
+}
+
+#[derive(Debug)]
+pub struct Header {
+    pub algorithm: &'static str,
+    pub kid: Option<String>,
+    pub typ: Option<String>,
+}
+
+pub fn header(decoded: &[u8]) -> Result<Header, AuthError> {
+    let json = jws::parse_header(decoded)?;
+    let header = jws::Header::read(json.as_object().ok_or(Reason::HeaderInvalid)?)?;
+    Ok(Header {
+        algorithm: header.algorithm.as_str(),
+        kid: header.kid.map(String::from),
+        typ: header.typ.map(String::from),
+    })
+}
+
+/// The address of the keys.
+pub fn metadata(media_type: HeaderValue, body: &[u8], issuer: &str, allow_http: bool) -> Option<Uri> {
+    let mut response = Response::new(Bytes::copy_from_slice(body));
+    response.headers_mut().insert(CONTENT_TYPE, media_type);
+    discovery::read(&response, issuer, allow_http).ok().map(|metadata| metadata.jwks_uri)
+}
+
+pub fn token(headers: &HeaderMap) -> Result<Option<&str>, AuthError> {
+    ResourceRequest::read(headers).map(|request| request.token())
+}
+
+/// What can be judged without a fetch; none if keys would have to be fetched.
+pub fn verdict(server: &ResourceServer, token: &str) -> Option<Result<Claims, AuthError>> {
+    match server.begin(ResourceRequest::bearer(token).ok()?) {
+        Progress::Done(verdict) => Some(verdict),
+        Progress::Waiting(_) => None,
+    }
+}
+
+/// The public members of a key, printed canonically.
+pub fn public_jwk(key: &Jwk) -> Option<String> {
+    key.key.material.canonical_jwk()
+}
+
+/// One refusal of each kind.
+pub fn refusals(server: &ResourceServer, required_scope: &str) -> Vec<Response<Bytes>> {
+    let required: Arc<str> = required_scope.into();
+    let wait = AuthError::retry_after(Reason::KeysUnavailable, Duration::from_millis(1500));
+    let plain = [
+        Reason::MissingToken,
+        Reason::SeveralTokens,
+        Reason::MalformedCredentials,
+        Reason::SignatureInvalid,
+        Reason::SenderConstrained,
+        Reason::CertificateBound,
+        Reason::ClockNotSet,
+        Reason::LayerMissing,
+    ];
+    let errors = plain
+        .map(AuthError::new)
+        .into_iter()
+        .chain([AuthError::insufficient_scope(Some(required.clone()), &required), wait]);
+    errors.map(|error| refuse(error, Some(server.resource()), false, &BytesBody)).collect()
+}

@@ -1,0 +1,21 @@
+//! The gateway as its users have it: a process, a file, a socket.
+
+mod access;
+mod admin;
+mod answers;
+mod client;
+mod harness;
+mod lifecycle;
+mod metrics;
+mod mistakes;
+mod paths;
+mod privacy;
+mod proxy;
+mod requirements;
+mod secrets;
+mod start;
+mod streams;
+mod upstream;
+
+/// The resource that the tests' tokens are for.
+const RESOURCE: &str = "https://api.example.com";

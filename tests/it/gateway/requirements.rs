@@ -1,0 +1,98 @@
+//! `require` and the scopes that a challenge names.
+
+use tower_bearer::testing::TestIssuer;
+
+use super::harness::{Gateway, top};
+
+async fn gateway(issuer: &TestIssuer, require: &str) -> Gateway {
+    let rule = format!("[[rules]]\npath = \"/r\"\nrequire = '{require}'\n");
+    Gateway::start(&format!("challenge_scope = \"first second\"\n{}{rule}", top(issuer)))
+}
+
+#[tokio::test]
+async fn each_kind_of_check_passes_whom_it_names_and_nobody_else() {
+    let issuer = TestIssuer::start().await;
+    let other =
+        || issuer.token().subject("bob").client_id("web").scope("ab").claim("roles", ["adm"]).claim("dept", "x");
+    for (require, fits) in [
+        ("scope:a", other().scope("b a")),
+        ("role:admin", other().claim("roles", ["admin"])),
+        ("client:shop", other().client_id("shop")),
+        ("sub:alice", other().subject("alice")),
+        ("claim:dept=sales", other().claim("dept", "sales")),
+        ("claim:org.dept=sales", other().claim("org", serde_json::json!({"dept": ["sales"]}))),
+        ("claim:n=7", other().claim("n", 7)),
+        ("not sub:bob", other().subject("alice")),
+        ("not (scope:ab or scope:c)", other().scope("a")),
+        ("scope:a and role:adm", other().scope("a")),
+        ("scope:a or role:admin", other().scope("a")),
+        ("sub:\"alice (admin)\"", other().subject("alice (admin)")),
+    ] {
+        let gateway = gateway(&issuer, require).await;
+        assert_eq!(gateway.get("/r", &fits.sign()).await.status, 200, "{require}");
+        assert_eq!(gateway.get("/r", &other().sign()).await.status, 403, "{require}");
+    }
+}
+
+#[tokio::test]
+async fn the_challenge_names_all_scopes_of_the_alternative_that_lacks_fewest() {
+    let issuer = TestIssuer::start().await;
+    for (require, has, named) in [
+        ("scope:a and scope:b", "", "a b"),
+        ("scope:a and scope:b", "a", "a b"),
+        ("scope:a or scope:b", "", "a"),
+        ("(scope:a and scope:b) or scope:c", "", "c"),
+        ("(scope:a and scope:b) or (scope:c and scope:d)", "d", "c d"),
+        ("(scope:a and scope:b) or (scope:c and scope:d)", "", "a b"),
+        ("scope:a and (scope:b or scope:c)", "c", "a c"),
+        ("scope:a and role:admin", "", "a"),
+        ("role:admin or scope:a", "", ""),
+        ("scope:a and role:admin", "a", ""),
+        ("role:admin", "a", ""),
+        ("not scope:a", "a", ""),
+    ] {
+        let gateway = gateway(&issuer, require).await;
+        let reply = gateway.get("/r", &issuer.token().scope(has).sign()).await;
+        assert_eq!(reply.status, 403, "{require} with {has}");
+        assert!(reply.challenge().contains("error=\"insufficient_scope\""), "{}", reply.challenge());
+        let scope = reply.challenge().split("scope=\"").nth(1).map_or("", |rest| rest.split('"').next().unwrap());
+        assert_eq!(scope, named, "{require} with `{has}`: {}", reply.challenge());
+    }
+}
+
+#[tokio::test]
+async fn a_401_is_answered_before_the_route_is_known_and_names_challenge_scope() {
+    let issuer = TestIssuer::start().await;
+    let gateway = gateway(&issuer, "scope:a").await;
+    for path in ["/r", "/elsewhere"] {
+        let reply = gateway.get(path, "").await;
+        assert_eq!(reply.status, 401);
+        assert!(reply.challenge().contains("scope=\"first second\""), "{}", reply.challenge());
+    }
+    let bad = gateway.get("/r", &issuer.token().expired().sign()).await;
+    assert_eq!(bad.status, 401);
+    assert!(!bad.challenge().contains("scope=\""), "{}", bad.challenge());
+}
+
+#[tokio::test]
+async fn scope_claim_and_roles_claim_say_where_scopes_and_roles_stand() {
+    let issuer = TestIssuer::start().await;
+    let rules = "[[rules]]\npath = \"/s\"\nrequire = \"scope:a\"\n[[rules]]\npath = \"/r\"\nrequire = \"role:admin\"\n";
+    let plain = Gateway::start(&format!("{}{rules}", top(&issuer)));
+    let named = top(&issuer).replace(" }]", ", scope_claim = \"x.scp\", roles_claim = \"realm_access.roles\" }]");
+    let named = Gateway::start(&format!("{named}{rules}"));
+    let usual = issuer.token().scope("a").claim("roles", ["admin"]).sign();
+    let list = issuer.token().claim("scope", ["a"]).sign();
+    let nested = issuer.token().claim("x", serde_json::json!({"scp": ["a"]}));
+    let nested = nested.claim("realm_access", serde_json::json!({"roles": ["admin"]})).sign();
+    for (gateway, token, statuses) in [
+        (&plain, &usual, [200, 200]),
+        (&plain, &nested, [403, 403]),
+        (&named, &usual, [403, 403]),
+        (&named, &nested, [200, 200]),
+    ] {
+        let got = [gateway.get("/s", token).await, gateway.get("/r", token).await].map(|reply| reply.status.as_u16());
+        assert_eq!(got, statuses);
+    }
+    assert_ne!(plain.get("/s", &list).await.status, 200, "an array counts only where the claim was named");
+}
