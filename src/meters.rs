@@ -1,8 +1,7 @@
 //! Every metric, once. Without the feature `metrics` nothing is recorded and nothing costs.
 
-use std::time::Duration;
 #[cfg(feature = "metrics")]
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The names of the metrics (feature `metrics`), recorded through the facade of the crate `metrics`: the
 /// application installs a recorder, this crate only speaks to it.
