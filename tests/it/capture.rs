@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::io;
-use std::sync::{Arc, Mutex, Once};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use tower_bearer::AUDIT_TARGET;
 use tracing::field::{Field, Visit};
-use tracing::{Event, Level, Subscriber};
+use tracing::subscriber::{DefaultGuard, NoSubscriber};
+use tracing::{Dispatch, Event, Level, Subscriber};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::{Layer, Registry};
@@ -34,13 +35,6 @@ impl Visit for Record {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         self.fields.insert(field.name(), format!("{value:?}"));
     }
-}
-
-/// With one live subscriber tracing asks the thread that first meets an event whether anybody listens, and remembers
-/// its "no" for all threads. A subscriber of the whole process that wants everything keeps the answer at "yes".
-fn keep_callsites_awake() {
-    static AWAKE: Once = Once::new();
-    AWAKE.call_once(|| drop(tracing::subscriber::set_global_default(Registry::default())));
 }
 
 /// Everything that was logged on this thread: as records, and as the text of the usual subscriber.
@@ -70,15 +64,24 @@ impl io::Write for Log {
     }
 }
 
+/// Gives this thread a subscriber, safe from what other threads do.
+///
+/// While there is one subscriber only, `tracing` asks the thread that comes first to an event whether anybody
+/// listens to it. In a test without a subscriber the answer is no, for all threads. So there is always a second one.
+pub fn listen_on_this_thread(subscriber: impl Subscriber + Send + Sync + 'static) -> DefaultGuard {
+    static SECOND: OnceLock<Dispatch> = OnceLock::new();
+    SECOND.get_or_init(|| Dispatch::new(NoSubscriber::new()));
+    tracing::subscriber::set_default(subscriber)
+}
+
 impl Log {
     /// Listens on this thread until the guard is dropped.
-    pub fn listen(level: LevelFilter) -> (Self, tracing::subscriber::DefaultGuard) {
-        keep_callsites_awake();
+    pub fn listen(level: LevelFilter) -> (Self, DefaultGuard) {
         let log = Log::default();
         let writer = log.clone();
         let text = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(move || writer.clone());
         let subscriber = Registry::default().with(level).with(log.clone()).with(text);
-        (log, tracing::subscriber::set_default(subscriber))
+        (log, listen_on_this_thread(subscriber))
     }
 
     /// The audit events since the last call.

@@ -154,7 +154,7 @@ async fn r47_s5_06_a_key_published_with_its_private_part_is_never_used_again() {
     let writer = lines.clone();
     let subscriber =
         tracing_subscriber::fmt().with_max_level(tracing::Level::ERROR).with_writer(move || writer.clone()).finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let _guard = crate::capture::listen_on_this_thread(subscriber);
     let (fixture, _client) = running().await;
     let (exposed, cached) = (fixture.issuer.key(), long_lived(&fixture));
     let sound = fixture.issuer.rotate_key(Algorithm::ES256);

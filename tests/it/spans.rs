@@ -16,6 +16,7 @@ use tracing::{Span, Subscriber, info_span};
 use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::{Layer, Registry};
 
+use crate::capture::listen_on_this_thread;
 use crate::support::{AS, Fixture, get};
 
 /// The last value of each field of the spans on this thread.
@@ -56,7 +57,7 @@ fn span(request: &Request<Full<Bytes>>) -> Span {
 /// What stands on the span after a request with this token, in the order of `SPAN_FIELDS`.
 async fn recorded(fixture: &Fixture, token: Option<String>, make: fn(&Request<Full<Bytes>>) -> Span) -> [String; 4] {
     let spans = Spans::default();
-    let _guard = tracing::subscriber::set_default(Registry::default().with(spans.clone()));
+    let _guard = listen_on_this_thread(Registry::default().with(spans.clone()));
     let service = ServiceBuilder::new()
         .layer(TraceLayer::new_for_http().make_span_with(make))
         .layer(AuthLayer::new(fixture.server.clone()))
