@@ -20,7 +20,7 @@ use crate::policy::requirement::Requirement;
 use crate::telemetry::{self, Decision};
 use crate::token::claims::Claims;
 use crate::token::error::{AuthError, Reason};
-use crate::token::scope::is_scope_token;
+use crate::token::scope::{SCOPE_REMEDY, is_scope_token};
 
 /// A layer that asks for what a [`Requirement`] says: 403 `insufficient_scope` where the token does not
 /// fulfil it, naming the scopes that would help, and 401 where there is no token. Stands inside an
@@ -166,9 +166,9 @@ impl RequireScope {
         join: fn(Vec<Requirement>) -> Requirement,
     ) -> Result<Self, ConfigError> {
         let scopes: Vec<Box<str>> = scopes.into_iter().map(Into::into).collect();
-        let remedy = "must be one scope-token: printable ASCII without space, quote and backslash";
         let malformed = scopes.iter().filter(|scope| !is_scope_token(scope));
-        let mut problems: Vec<_> = malformed.map(|scope| ConfigProblem::new("RequireScope", scope, remedy)).collect();
+        let mut problems: Vec<_> =
+            malformed.map(|scope| ConfigProblem::new("RequireScope", scope, SCOPE_REMEDY)).collect();
         if scopes.is_empty() {
             problems.push(ConfigProblem::new("RequireScope", "[]", "must name one scope at least"));
         }

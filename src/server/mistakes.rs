@@ -8,7 +8,7 @@ use super::issuer::{Issuer, Keys};
 use crate::error::ConfigProblem;
 use crate::remote::refresh::KeyTiming;
 use crate::remote::url;
-use crate::token::scope::is_scope_token;
+use crate::token::scope::{SCOPE_REMEDY, is_scope_token};
 
 /// Longest leeway; "a few minutes" is what RFC 7519 section 4.1.4 allows at most.
 const MAX_LEEWAY: Duration = Duration::from_secs(300);
@@ -39,8 +39,7 @@ impl ResourceServerBuilder {
             problems.push(ConfigProblem::new("realm", realm, "must be printable ASCII to stand in a header"));
         }
         for scope in self.challenge_scope.iter().filter(|scope| !is_scope_token(scope)) {
-            let remedy = "must be one scope-token: printable ASCII without space, quote and backslash";
-            problems.push(ConfigProblem::new("challenge_scope", scope, remedy));
+            problems.push(ConfigProblem::new("challenge_scope", scope, SCOPE_REMEDY));
         }
         if self.leeway > MAX_LEEWAY {
             let remedy = "must be 300 s at most; compare the clocks instead";

@@ -20,7 +20,7 @@ const ENTRY_OVERHEAD: usize = 512;
 /// Verified tokens by the keyed digest of their whole text.
 ///
 /// The digest is SipHash-2-4-128 under a random key of this process: nobody outside can find two
-/// texts of one digest, and no token is kept. Only good tokens go in, so a flood of bad ones evicts
+/// texts of one digest, and no token is kept. Only verified tokens go in, so a flood of bad ones evicts
 /// nothing.
 pub(crate) struct TokenCache {
     entries: Option<Cache<u128, Entry, Weigh, DigestHash>>,

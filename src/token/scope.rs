@@ -57,6 +57,9 @@ impl fmt::Display for Scope {
     }
 }
 
+/// What a mistaken scope in a configuration is told.
+pub(crate) const SCOPE_REMEDY: &str = "must be one scope-token: printable ASCII without space, quote and backslash";
+
 /// True for one scope-token of the grammar above; what fails here cannot stand in a challenge.
 pub(crate) const fn is_scope_token(text: &str) -> bool {
     let mut rest = text.as_bytes();

@@ -64,11 +64,19 @@ fn date(payload: &Object<'_>, name: &str, round: Round) -> Result<Option<u64>, A
     }
 }
 
-/// `text` is a JSON number. Negative dates and those beyond the year 9999 are refused.
+/// `text` is a JSON number. Negative dates and those beyond the year 9999 are refused. Read digit by digit: as a
+/// float, a long row of nines would round up into the next second.
 fn seconds(text: &str, round: Round) -> Option<u64> {
-    if text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return text.parse().ok().filter(|&seconds| seconds <= MAX_DATE);
+    if text.contains(['e', 'E']) {
+        return scientific(text, round);
     }
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let begun = matches!(round, Round::Up) && fraction.bytes().any(|digit| digit != b'0');
+    let whole: u64 = whole.parse().ok()?;
+    whole.checked_add(u64::from(begun)).filter(|&seconds| seconds <= MAX_DATE)
+}
+
+fn scientific(text: &str, round: Round) -> Option<u64> {
     let exact: f64 = text.parse().ok().filter(|_| !text.starts_with('-'))?;
     let whole = match round {
         Round::Down => exact.floor(),
@@ -95,6 +103,8 @@ mod tests {
         assert_eq!(times.not_before, Some(1_800_000_001));
         assert_eq!(times.issued_at, Some(1_800_000_000));
         assert!(read(r#"{"exp":253402300799}"#).is_ok());
+        let nines = read(r#"{"exp":1900000000.99999999999999999999,"nbf":1800000000.00000000000000000001}"#).unwrap();
+        assert_eq!((nines.expires_at, nines.not_before), (1_900_000_000, Some(1_800_000_001)));
     }
 
     #[test]
