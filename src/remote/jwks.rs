@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use tokio::task::AbortHandle;
 
@@ -32,6 +33,15 @@ impl RemoteJwks {
         let source = Source { text: keys.text.clone(), etag: None };
         self.store.install(keys.keys.clone(), source, fetched);
         self.store.prolong_keys();
+        self.store.unattended.store(true, Ordering::Relaxed);
+    }
+
+    /// Begins to look after keys that an earlier process kept. Building a server cannot: it touches no network, and
+    /// there may be no runtime yet.
+    pub(crate) fn attend(&self) {
+        if self.store.unattended.load(Ordering::Relaxed) {
+            self.begin(Why::Scheduled);
+        }
     }
 
     /// The set at hand, without waiting.

@@ -1,5 +1,6 @@
 //! The store behind an issuer's keys: one fetch at a time, in a task of its own.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -28,6 +29,8 @@ pub(super) struct KeyStore {
     pub(super) snapshot: ArcSwapOption<Snapshot>,
     pub(super) state: Mutex<State>,
     pub(super) waiting: Waiting,
+    /// The set at hand was kept by an earlier process, and nobody looks after it yet.
+    pub(super) unattended: AtomicBool,
 }
 
 #[derive(Default)]
@@ -50,6 +53,7 @@ impl KeyStore {
             snapshot: ArcSwapOption::empty(),
             state: Mutex::default(),
             waiting: Waiting::new(),
+            unattended: AtomicBool::new(false),
         }
     }
 
@@ -90,7 +94,13 @@ impl KeyStore {
         if state.background.as_ref().is_none_or(AbortHandle::is_finished) {
             state.background = Some(runtime.spawn(keep_fresh(Arc::downgrade(self))).abort_handle());
         }
+        self.unattended.store(false, Ordering::Relaxed);
         start
+    }
+
+    /// Whether the set at hand still serves.
+    fn has_keys(&self, now: Now) -> bool {
+        self.snapshot.load().as_ref().is_some_and(|snapshot| snapshot.age(now) < self.timing.stale)
     }
 
     /// Tells cached tokens how long they may stand without another look at the set: until a refresh is overdue,
@@ -116,17 +126,10 @@ impl KeyStore {
         telemetry::keys_refreshed(&self.fetcher.issuer, usable, skipped);
     }
 
-    /// Puts the answer in force; returns how long it says that it is fresh.
-    fn take(&self, fetched: Fetched) -> Option<Duration> {
-        match fetched {
-            Fetched::New { source, keys, max_age } => {
-                self.install(keys, source, self.now());
-                max_age
-            }
-            Fetched::Unchanged { max_age } => {
-                self.confirm();
-                max_age
-            }
+    fn take(&self, new: Option<(Jwks, Source)>) {
+        match new {
+            Some((keys, source)) => self.install(keys, source, self.now()),
+            None => self.confirm(),
         }
     }
 
@@ -157,8 +160,8 @@ impl Attempt {
         let result = shared.fetcher.door.within(shared.fetcher.fetch(manner)).await;
         let jitter = jitter();
         match result {
-            Ok(fetched) => {
-                let max_age = shared.take(fetched);
+            Ok(Fetched { new, max_age }) => {
+                shared.take(new);
                 let now = shared.now().monotonic;
                 shared.state().last_error = None;
                 shared.state().gate.succeeded(now, max_age, jitter, &shared.timing);
@@ -166,8 +169,9 @@ impl Attempt {
             Err(error) => {
                 telemetry::keys_failed(&shared.fetcher.issuer, error.code(), &error.to_string());
                 shared.state().last_error = Some(error.to_string());
-                let (now, has_keys) = (shared.now().monotonic, shared.snapshot.load().is_some());
-                shared.state().gate.failed(now, has_keys, jitter);
+                let now = shared.now();
+                let has_keys = shared.has_keys(now);
+                shared.state().gate.failed(now.monotonic, has_keys, jitter);
             }
         }
     }
@@ -175,11 +179,12 @@ impl Attempt {
 
 impl Drop for Attempt {
     fn drop(&mut self) {
-        let (now, has_keys) = (self.shared.now().monotonic, self.shared.snapshot.load().is_some());
+        let now = self.shared.now();
+        let has_keys = self.shared.has_keys(now);
         let abandoned = {
             let mut state = self.shared.state();
             state.tried = Some(self.began);
-            state.gate.abandon(self.number, now, has_keys)
+            state.gate.abandon(self.number, now.monotonic, has_keys)
         };
         if abandoned {
             let reason = "the fetch ended without a result: its client panicked or its runtime was shut down";

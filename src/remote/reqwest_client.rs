@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use reqwest::redirect::Policy;
 
 use super::http_client::{HttpClient, HttpError, HttpFuture};
@@ -38,8 +38,12 @@ impl ReqwestClient {
             .send()
             .await
             .map_err(connection)?;
+        // An announced length can only shorten the read: the bytes themselves are counted below.
+        let too_long = |length| length > max_body as u64;
+        if response.status() == StatusCode::OK && response.content_length().is_some_and(too_long) {
+            return Err(HttpError::TooLarge);
+        }
         let mut read = BytesMut::new();
-        // An announced length can only shorten the read: the bytes themselves are counted.
         while let Some(chunk) = response.chunk().await.map_err(connection)? {
             if read.len() + chunk.len() > max_body {
                 return Err(HttpError::TooLarge);

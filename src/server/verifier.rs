@@ -150,6 +150,7 @@ impl Trusted {
             KeySource::Given(keys) | KeySource::Secret(keys) => return Ok(AtHand::Given(keys.clone())),
             KeySource::Remote(remote) => remote,
         };
+        remote.attend();
         match (remote.view(now), round) {
             (KeyView::Fresh(snapshot), _) | (KeyView::OverAge(snapshot), Round::AfterWaiting) => {
                 Ok(AtHand::Fetched(snapshot))

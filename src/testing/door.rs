@@ -1,12 +1,11 @@
 //! The two ways to reach a test issuer: a loopback socket, or a client without one.
 
-use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Request, Response};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -14,6 +13,8 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
+use super::delivery::{self, Delivery};
+use super::fault::Manner;
 use super::issuer::State;
 use crate::remote::http_client::{HttpClient, HttpError, HttpFuture};
 
@@ -38,10 +39,18 @@ pub(super) async fn serve(listener: TcpListener, state: Arc<State>) {
     }
 }
 
-async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+/// An error here closes the connection without an answer.
+async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Response<Delivery>, io::Error> {
     let (parts, body) = request.into_parts();
     let body = Limited::new(body, 64 * 1024).collect().await.map(|body| body.to_bytes()).unwrap_or_default();
-    Ok(state.answer(&Request::from_parts(parts, body)).map(Full::new))
+    let planned = state.plan(&Request::from_parts(parts, body));
+    match planned.manner {
+        Manner::Delayed(time) => state.clock.sleep(time).await,
+        Manner::Never => std::future::pending().await,
+        Manner::Closed => return Err(io::ErrorKind::ConnectionReset.into()),
+        _ => {}
+    }
+    Ok(delivery::over_a_socket(planned, state.clock.clone()))
 }
 
 /// Reaches one issuer's host and nothing else: RFC 8414 puts the metadata outside the issuer's own path.
@@ -55,8 +64,7 @@ impl HttpClient for InProcess {
             if own.as_ref().map(origin) != Some(origin(request.uri())) {
                 return Err(HttpError::Connection("no such host in this test".into()));
             }
-            let response = self.0.answer(&request);
-            if response.body().len() > max_body { Err(HttpError::TooLarge) } else { Ok(response) }
+            delivery::in_process(self.0.plan(&request), &*self.0.clock, max_body).await
         })
     }
 }

@@ -2,12 +2,14 @@
 
 use base64::Engine;
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE};
+use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use serde_json::{Value, json};
 
+use super::fault::{Manner, Planned, not_modified};
 use super::issuer::State;
 use super::token::TokenBuilder;
+use crate::verify::{base64url, crypto};
 
 /// An endpoint of the test issuer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -22,23 +24,50 @@ pub enum Endpoint {
 }
 
 impl State {
-    pub(super) fn answer(&self, request: &Request<Bytes>) -> Response<Bytes> {
+    /// What is answered, and how.
+    pub(super) fn plan(&self, request: &Request<Bytes>) -> Planned {
+        let plain = |response| Planned { response, manner: Manner::Plain };
         let Some(endpoint) = self.endpoint(request.uri().path()) else {
-            return empty(StatusCode::NOT_FOUND);
+            return plain(empty(StatusCode::NOT_FOUND));
         };
-        {
+        let (answer, fault) = {
             let mut changing = self.changing();
             *changing.requests.entry(endpoint).or_default() += 1;
-            if let Some(answer) = changing.overrides.get(&endpoint) {
-                return answer.clone();
-            }
+            (changing.overrides.get(&endpoint).cloned(), changing.faults.get(&endpoint).cloned())
+        };
+        let response = answer.unwrap_or_else(|| self.good(endpoint, request));
+        match fault {
+            Some(fault) => fault.spoil(response),
+            None => plain(response),
         }
+    }
+
+    fn good(&self, endpoint: Endpoint, request: &Request<Bytes>) -> Response<Bytes> {
         match (endpoint, request.method()) {
             (Endpoint::Metadata, &Method::GET) => document(StatusCode::OK, &self.metadata()),
-            (Endpoint::Jwks, &Method::GET) => document(StatusCode::OK, &self.jwks()),
+            (Endpoint::Jwks, &Method::GET) => self.key_set(request),
             (Endpoint::Token, &Method::POST) => self.token(request),
             _ => empty(StatusCode::METHOD_NOT_ALLOWED),
         }
+    }
+
+    /// With an ETag where they are used: the hash of the set.
+    fn key_set(&self, request: &Request<Bytes>) -> Response<Bytes> {
+        let mut response = document(StatusCode::OK, &self.jwks());
+        if !self.changing().etags {
+            return response;
+        }
+        let etag = format!("\"{}\"", base64url::encode(&crypto::sha256(response.body())));
+        let listed = |value: &HeaderValue| {
+            let mut tags = value.to_str().unwrap_or_default().split(',').map(str::trim);
+            tags.any(|tag| tag == "*" || tag.trim_start_matches("W/") == etag)
+        };
+        let unchanged = request.headers().get_all(IF_NONE_MATCH).iter().any(listed);
+        response.headers_mut().insert(ETAG, HeaderValue::from_str(&etag).expect("base64url in quotes"));
+        if unchanged {
+            not_modified(&mut response);
+        }
+        response
     }
 
     fn endpoint(&self, path: &str) -> Option<Endpoint> {

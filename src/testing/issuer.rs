@@ -11,6 +11,7 @@ use tokio::task::AbortHandle;
 
 use super::door;
 use super::endpoints::Endpoint;
+use super::fault::Fault;
 use super::signing_key::SigningKey;
 use super::token::TokenBuilder;
 use crate::clock::{Clock, SystemClock};
@@ -54,6 +55,8 @@ pub(super) struct Changing {
     pub(super) odd_keys: Vec<Value>,
     pub(super) clients: HashMap<String, String>,
     pub(super) overrides: HashMap<Endpoint, Response<Bytes>>,
+    pub(super) faults: HashMap<Endpoint, Fault>,
+    pub(super) etags: bool,
     pub(super) requests: HashMap<Endpoint, u64>,
 }
 
@@ -141,6 +144,28 @@ impl TestIssuer {
         };
     }
 
+    /// Puts an endpoint in trouble until told otherwise (`None`). Spoils also what
+    /// [`answer_with`](TestIssuer::answer_with) gives.
+    ///
+    /// # Panics
+    /// The fault holds a status or an address that HTTP cannot carry.
+    pub fn fault(&self, endpoint: Endpoint, fault: Option<Fault>) {
+        if let Some(fault) = &fault {
+            // Not later, in a task of the server.
+            fault.spoil(Response::new(Bytes::new()));
+        }
+        let faults = &mut self.state.changing().faults;
+        match fault {
+            Some(fault) => faults.insert(endpoint, fault),
+            None => faults.remove(&endpoint),
+        };
+    }
+
+    /// Whether the key set has an `ETag`, which then answers `If-None-Match` with 304. Default: no.
+    pub fn use_etags(&self, yes: bool) {
+        self.state.changing().etags = yes;
+    }
+
     /// How often an endpoint was called.
     pub fn requests(&self, endpoint: Endpoint) -> u64 {
         self.state.changing().requests.get(&endpoint).copied().unwrap_or_default()
@@ -159,6 +184,8 @@ impl State {
             odd_keys: Vec::new(),
             clients: HashMap::from([("test-client".into(), "test-secret".into())]),
             overrides: HashMap::new(),
+            faults: HashMap::new(),
+            etags: false,
             requests: HashMap::new(),
         };
         Arc::new(State { url, changing: Mutex::new(changing), clock })

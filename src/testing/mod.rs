@@ -10,6 +10,9 @@
 //! - **The whole service over the wire**: [`TestIssuer::start`] listens on a free loopback port; discovery, keys,
 //!   rotation and the token endpoint are those of a real server.
 //!
+//! Either kind of issuer can be put in trouble with [`TestIssuer::fault`]: slow, silent, closed, cut short, endless,
+//! redirected and more, see [`Fault`].
+//!
 //! # Example
 //! ```
 //! use axum::{Router, body::Body, http::{Request, StatusCode}, routing::get};
@@ -43,8 +46,10 @@
 
 mod claims;
 mod clock;
+mod delivery;
 mod door;
 mod endpoints;
+mod fault;
 mod issuer;
 mod signing_key;
 mod token;
@@ -52,6 +57,7 @@ mod token;
 pub use claims::TestClaims;
 pub use clock::ManualClock;
 pub use endpoints::Endpoint;
+pub use fault::Fault;
 pub use issuer::TestIssuer;
 pub use signing_key::SigningKey;
 pub use token::TokenBuilder;

@@ -43,6 +43,11 @@ impl FaultyClient {
         self.log.lock().unwrap().iter().map(|request| request.uri().to_string()).collect()
     }
 
+    /// The last call.
+    pub fn last(&self) -> Request<Bytes> {
+        self.log.lock().unwrap().last().expect("somebody called").clone()
+    }
+
     /// How often the key set was asked for.
     pub fn key_fetches(&self) -> usize {
         self.log().iter().filter(|uri| uri.ends_with("/jwks")).count()
