@@ -17,11 +17,9 @@ mod capture;
 mod challenge;
 mod composition;
 mod config;
-#[cfg(feature = "config")]
 mod config_file;
 mod conformance;
 mod cors;
-#[cfg(feature = "metrics")]
 mod dashboards;
 mod discovery;
 mod docs;
@@ -29,7 +27,6 @@ mod examples;
 mod extract;
 mod faulty_client;
 mod floors;
-#[cfg(all(unix, feature = "config", feature = "metrics"))]
 mod gateway;
 mod http_auth;
 mod jws;
@@ -44,7 +41,6 @@ mod key_sockets;
 mod key_store;
 mod keys;
 mod metadata;
-#[cfg(feature = "metrics")]
 mod metrics;
 mod multi_issuer;
 mod policy;
@@ -62,7 +58,6 @@ mod support;
 mod testing_tools;
 mod token_cache;
 mod tower_contract;
-#[cfg(feature = "metrics")]
 mod trace_level;
 mod uploads;
 mod vectors;
