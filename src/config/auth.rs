@@ -22,6 +22,7 @@ use crate::verify::rules::Typ;
 /// leeway = "30s"
 /// challenge_scope = "orders:read"
 /// danger_allow_http = false
+/// block_private_addresses = false
 ///
 /// [[issuers]]
 /// issuer = "https://as.example.com"
@@ -123,6 +124,9 @@ fn read_settings(table: &mut ConfigTable, mut builder: ResourceServerBuilder) ->
     }
     if table.flag("danger_allow_http") {
         builder = builder.danger_allow_http();
+    }
+    if table.flag("block_private_addresses") {
+        builder = builder.block_private_addresses();
     }
     if let Some(mut cache) = table.table("token_cache") {
         if let Some(bytes) = cache.number("max_bytes") {
