@@ -161,6 +161,12 @@ pub(crate) fn keys_failed(issuer: &str, reason: &'static str, detail: &str) {
     warn!(target: "tower_bearer::keys", issuer, reason, detail, "keys could not be refreshed; the last good set stays in force");
 }
 
+#[cfg(feature = "config")]
+pub(crate) fn key_file_ignored(issuer: &str, path: &std::path::Path, reason: &str) {
+    let path = path.display();
+    warn!(target: "tower_bearer::keys", issuer, %path, reason, "the keys kept in `jwks_store` are not used");
+}
+
 pub(crate) fn key_skipped(issuer: &str, index: usize, reason: &str) {
     debug!(target: "tower_bearer::keys", issuer, index, reason, "a key of the set cannot verify tokens and was left out");
 }

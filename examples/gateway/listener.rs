@@ -45,7 +45,7 @@ pub fn stop_signal() -> io::Result<watch::Receiver<bool>> {
     Ok(receiver)
 }
 
-async fn stopped(stop: &mut watch::Receiver<bool>) {
+pub async fn stopped(stop: &mut watch::Receiver<bool>) {
     // An error means that the sender is gone, which ends as well.
     let _ = stop.wait_for(|stopped| *stopped).await;
 }

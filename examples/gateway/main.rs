@@ -7,11 +7,12 @@
 //! code 2 and one line for each mistake. SIGTERM ends it within two seconds, requests under way finished.
 //!
 //! Its floors, from the bottom: `settings` and `rules` (the file), `answer` and `upstream` (what is behind), `gate`
-//! (one request), `admin`, `listener` (sockets and shutdown), `main`.
+//! (one request), `key_files`, `admin`, `listener` (sockets and shutdown), `main`.
 
 mod admin;
 mod answer;
 mod gate;
+mod key_files;
 mod listener;
 mod reply;
 mod rules;
@@ -21,11 +22,16 @@ mod upstream;
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures_util::future::join_all;
 use settings::Settings;
 
 /// The exit code for a bad command line or file.
 const BAD_CONFIGURATION: u8 = 2;
+
+/// How long a file of keys that is being written may delay the end.
+const WRITE_GRACE: Duration = Duration::from_millis(200);
 
 fn main() -> ExitCode {
     telemetry::log_to_stderr();
@@ -80,6 +86,11 @@ async fn run(settings: Settings) -> std::io::Result<()> {
     if let Some(admin) = &admin {
         println!("admin on http://{}", admin.local_addr()?);
     }
+    let keepers: Vec<_> = settings
+        .key_files
+        .into_iter()
+        .map(|file| tokio::spawn(key_files::keep(settings.server.clone(), file, stop.clone())))
+        .collect();
     let warm = settings.server.clone();
     tokio::spawn(async move { warm.warm_up().await });
     let admin = admin.map(|socket| {
@@ -94,5 +105,6 @@ async fn run(settings: Settings) -> std::io::Result<()> {
     if let Some(admin) = admin {
         let _ = admin.await;
     }
+    let _ = tokio::time::timeout(WRITE_GRACE, join_all(keepers)).await;
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use http::Uri;
-use tower_bearer::{AuthConfig, ConfigError, ConfigTable, ResourceServer};
+use tower_bearer::{AuthConfig, ConfigError, ConfigTable, KeyFile, ResourceServer};
 
 use crate::rules::Rules;
 
@@ -15,24 +15,15 @@ pub struct Settings {
     pub metrics_path: Option<String>,
     pub rules: Rules,
     pub server: ResourceServer,
+    pub key_files: Vec<KeyFile>,
 }
 
 /// Parts of the contract that are not built yet: named in the file they end the start, never ignored.
-const NOT_BUILT: [&str; 9] = [
-    "external_base",
-    "block_private_addresses",
-    "scopes_supported",
-    "end_streams_at_expiry",
-    "dpop",
-    "mtls",
-    "revocation",
-    "roles",
-    "forward",
-];
+const NOT_BUILT: [&str; 8] =
+    ["external_base", "scopes_supported", "end_streams_at_expiry", "dpop", "mtls", "revocation", "roles", "forward"];
 
 /// The same below `[[issuers]]`.
-const NOT_BUILT_FOR_ISSUERS: [&str; 6] =
-    ["preset", "metadata_url", "ca_file", "client_ids", "jwks_store", "introspection"];
+const NOT_BUILT_FOR_ISSUERS: [&str; 5] = ["preset", "metadata_url", "ca_file", "client_ids", "introspection"];
 
 impl Settings {
     /// Reads a file; `listen` of the command line beats the one in it.
@@ -64,7 +55,9 @@ impl Settings {
         let rules = Rules::read(&mut table);
         let auth = AuthConfig::read(&mut table);
         table.finish()?;
-        Ok(Settings { listen, admin_listen, upstream, metrics_path, rules, server: auth.into_builder().build()? })
+        let key_files = auth.key_files().to_vec();
+        let server = auth.into_builder().build()?;
+        Ok(Settings { listen, admin_listen, upstream, metrics_path, rules, server, key_files })
     }
 }
 

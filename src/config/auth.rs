@@ -1,13 +1,17 @@
 //! The settings of a [`ResourceServer`](crate::ResourceServer) as one table.
 
+use std::time::SystemTime;
+
 use serde::de::{Deserialize, Deserializer, Error};
 use serde_json::Value;
 
+use super::key_file::KeyFile;
 use super::table::ConfigTable;
 use crate::error::ConfigError;
 use crate::server::builder::ResourceServerBuilder;
-use crate::server::issuer::Issuer;
+use crate::server::issuer::{Issuer, Keys};
 use crate::server::resource_server::ResourceServer;
+use crate::telemetry;
 use crate::verify::algorithm::Algorithm;
 use crate::verify::crypto;
 use crate::verify::jwks::Jwks;
@@ -22,6 +26,7 @@ use crate::verify::rules::Typ;
 /// leeway = "30s"
 /// challenge_scope = "orders:read"
 /// danger_allow_http = false
+/// block_private_addresses = false
 ///
 /// [[issuers]]
 /// issuer = "https://as.example.com"
@@ -35,6 +40,7 @@ use crate::verify::rules::Typ;
 /// jwks_refresh = "5m"
 /// jwks_cooldown = "30s"
 /// jwks_stale = "24h"
+/// jwks_store = "as-keys.json"            # the last good keys over a restart; see `key_files`
 ///
 /// [token_cache]
 /// max_bytes = 33554432                   # 0 = off
@@ -59,6 +65,7 @@ use crate::verify::rules::Typ;
 #[derive(Debug)]
 pub struct AuthConfig {
     builder: ResourceServerBuilder,
+    key_files: Vec<KeyFile>,
 }
 
 impl AuthConfig {
@@ -71,7 +78,8 @@ impl AuthConfig {
         }
         let resource = resource.filter(|resource| !resource.is_empty()).unwrap_or_else(|| PLACEHOLDER.into());
         let mut audiences = table.texts("audience").unwrap_or_else(|| vec![resource.clone()]).into_iter();
-        let mut issuers = read_issuers(table).into_iter();
+        let mut key_files = Vec::new();
+        let mut issuers = read_issuers(table, &mut key_files).into_iter();
         let first_issuer = issuers.next().unwrap_or_else(|| Issuer::new(PLACEHOLDER));
         let mut builder = ResourceServer::builder(audiences.next().unwrap_or_default(), first_issuer);
         builder = audiences.fold(builder, ResourceServerBuilder::audience);
@@ -80,7 +88,12 @@ impl AuthConfig {
         if let Err(error) = builder.check() {
             table.absorb(in_words_of_the_file(error));
         }
-        AuthConfig { builder }
+        AuthConfig { builder, key_files }
+    }
+
+    /// The files of `jwks_store`. They were read; to write them is the program's matter, see [`KeyFile`].
+    pub fn key_files(&self) -> &[KeyFile] {
+        &self.key_files
     }
 
     /// The builder with these settings, for what a file cannot say: a clock, a client, a hook.
@@ -100,7 +113,7 @@ fn in_words_of_the_file(error: ConfigError) -> ConfigError {
     })
 }
 
-fn read_issuers(table: &mut ConfigTable) -> Vec<Issuer> {
+fn read_issuers(table: &mut ConfigTable, key_files: &mut Vec<KeyFile>) -> Vec<Issuer> {
     let given = table.has("issuers");
     let tables = table.tables("issuers");
     if tables.is_empty() && !(given && table.has_problem("issuers")) {
@@ -108,7 +121,8 @@ fn read_issuers(table: &mut ConfigTable) -> Vec<Issuer> {
     }
     let mut issuers = Vec::new();
     for mut issuer in tables {
-        issuers.push(read_issuer(&mut issuer));
+        let read = read_issuer(&mut issuer);
+        issuers.push(read_key_file(&mut issuer, read, key_files));
         issuer.finish().unwrap_or_else(|error| table.absorb(error));
     }
     issuers
@@ -123,6 +137,9 @@ fn read_settings(table: &mut ConfigTable, mut builder: ResourceServerBuilder) ->
     }
     if table.flag("danger_allow_http") {
         builder = builder.danger_allow_http();
+    }
+    if table.flag("block_private_addresses") {
+        builder = builder.block_private_addresses();
     }
     if let Some(mut cache) = table.table("token_cache") {
         if let Some(bytes) = cache.number("max_bytes") {
@@ -175,6 +192,31 @@ fn read_issuer(table: &mut ConfigTable) -> Issuer {
     issuer = set(issuer, table.duration("jwks_refresh"), Issuer::jwks_refresh);
     issuer = set(issuer, table.duration("jwks_cooldown"), Issuer::jwks_cooldown);
     set(issuer, table.duration("jwks_stale"), Issuer::jwks_stale)
+}
+
+/// The keys that were kept, where they are still good. Without them the service starts as it does without a file.
+fn read_key_file(table: &mut ConfigTable, issuer: Issuer, others: &mut Vec<KeyFile>) -> Issuer {
+    let shown = table.shown("jwks_store");
+    let Some(path) = table.path_to_write("jwks_store") else { return issuer };
+    if !matches!(issuer.keys, Keys::Discovery | Keys::Uri(_)) {
+        table.problem("jwks_store", shown, "keeps keys that are fetched; those of this issuer are given here");
+        return issuer;
+    }
+    if others.iter().any(|other| other.path() == path) {
+        table.problem("jwks_store", shown, "is the file of another issuer; each needs one of its own");
+        return issuer;
+    }
+    let file = KeyFile::new(issuer.identifier.clone(), path);
+    let kept = file.load(SystemTime::now(), issuer.timing.stale);
+    others.push(file.clone());
+    match kept {
+        Ok(Some(keys)) => issuer.last_good_keys(keys),
+        Ok(None) => issuer,
+        Err(reason) => {
+            telemetry::key_file_ignored(file.issuer(), file.path(), &reason);
+            issuer
+        }
+    }
 }
 
 /// At most one source of keys; discovery where none is named.

@@ -1,4 +1,5 @@
 //! The settings of a server from a file or the environment (feature `config`).
 
 pub(crate) mod auth;
+pub(crate) mod key_file;
 pub(crate) mod table;

@@ -186,6 +186,18 @@ impl ConfigTable {
         }
     }
 
+    /// The name of a file that need not exist yet, in a folder that must.
+    pub(crate) fn path_to_write(&mut self, key: &str) -> Option<PathBuf> {
+        let name = self.text(key)?;
+        let path = self.folder.join(&name);
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(".".as_ref());
+        if name.is_empty() || path.is_dir() || !folder.is_dir() {
+            self.problem(key, name, "must name a file in a folder that exists");
+            return None;
+        }
+        Some(path)
+    }
+
     /// A secret: the text of `key`, of the environment variable named by `key_env`, or of the file named by
     /// `key_file` (without its last line break). No problem ever shows it.
     pub fn secret(&mut self, key: &str) -> Option<String> {

@@ -7,6 +7,8 @@ pub(crate) mod jwks;
 pub(crate) mod key_fetch;
 mod key_store;
 pub(crate) mod last_good;
+#[cfg(feature = "reqwest")]
+mod public_address;
 pub(crate) mod refresh;
 #[cfg(feature = "reqwest")]
 pub(crate) mod reqwest_client;

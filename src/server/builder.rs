@@ -15,6 +15,7 @@ use crate::error::{ConfigError, ConfigProblem};
 use crate::remote::http_client::{Door, HttpClient};
 use crate::remote::last_good::KeyWatch;
 use crate::remote::url;
+use crate::server::default_client::default_client;
 use crate::server::issuer::{Issuer, Keys};
 use crate::server::resource_server::{Inner, ResourceServer};
 use crate::server::verifier::{Trusted, Verifier};
@@ -47,6 +48,7 @@ pub struct ResourceServerBuilder {
     pub(super) refusal_body: Option<RefusalHook>,
     pub(super) audit_sink: Option<AuditSink>,
     pub(super) allow_http: bool,
+    pub(super) public_only: bool,
     pub(super) any_audience: bool,
 }
 
@@ -67,6 +69,7 @@ impl ResourceServerBuilder {
             refusal_body: None,
             audit_sink: None,
             allow_http: false,
+            public_only: false,
             any_audience: false,
         }
     }
@@ -148,6 +151,20 @@ impl ResourceServerBuilder {
         self
     }
 
+    /// Connects to addresses of the public internet only when it fetches metadata and keys: private, loopback,
+    /// link-local, shared (100.64.0.0/10), multicast, reserved and documentation ranges are refused, a cloud's metadata
+    /// service among them, and IPv6 addresses that stand for IPv4 ones. What counts is the address that the connection
+    /// is made to, after DNS.
+    ///
+    /// Turn it on where an issuer's metadata is not wholly yours: it names the address of the keys, and whoever writes
+    /// it could otherwise have this service call what only this service can reach (SSRF). Off by default, because
+    /// issuers on loopback and in one's own network are common. An IPv6-only machine behind NAT64 cannot reach issuers
+    /// on IPv4 with it. It is the default client's: with [`http_client`](Self::http_client) it is a mistake.
+    pub fn block_private_addresses(mut self) -> Self {
+        self.public_only = true;
+        self
+    }
+
     /// One's own body for refusals: its content type and its bytes, nothing else. Status and challenge
     /// stay as they are. Default: RFC 9457 `application/problem+json`.
     pub fn refusal_body<F>(mut self, body: F) -> Self
@@ -224,7 +241,7 @@ impl ResourceServerBuilder {
         let remote = self.issuers.iter().any(|issuer| matches!(issuer.keys, Keys::Discovery | Keys::Uri(_)));
         match &self.http_client {
             Some(client) => Ok(Some(client.clone())),
-            None if remote => default_client().map(Some),
+            None if remote => default_client(self.public_only).map(Some),
             None => Ok(None),
         }
     }
@@ -266,20 +283,6 @@ impl ResourceServerBuilder {
             keys: issuer.key_source(door, self.allow_http),
         }
     }
-}
-
-#[cfg(feature = "reqwest")]
-fn default_client() -> Result<Arc<dyn HttpClient>, ConfigProblem> {
-    match crate::remote::reqwest_client::ReqwestClient::new() {
-        Ok(client) => Ok(Arc::new(client)),
-        Err(error) => Err(ConfigProblem::new("http_client", "(default)", format_args!("cannot be built: {error}"))),
-    }
-}
-
-#[cfg(not(feature = "reqwest"))]
-fn default_client() -> Result<Arc<dyn HttpClient>, ConfigProblem> {
-    let remedy = "an issuer whose keys are fetched needs one: turn on the feature `reqwest` or set `http_client(..)`";
-    Err(ConfigProblem::new("http_client", "(none)", remedy))
 }
 
 impl fmt::Debug for ResourceServerBuilder {

@@ -41,6 +41,11 @@ impl ResourceServerBuilder {
         for scope in self.challenge_scope.iter().filter(|scope| !is_scope_token(scope)) {
             problems.push(ConfigProblem::new("challenge_scope", scope, SCOPE_REMEDY));
         }
+        if self.public_only && self.http_client.is_some() {
+            let remedy =
+                "works with the default client only; with `http_client(..)` that client must refuse them itself";
+            problems.push(ConfigProblem::new("block_private_addresses", "true", remedy));
+        }
         if self.leeway > MAX_LEEWAY {
             let remedy = "must be 300 s at most; compare the clocks instead";
             problems.push(ConfigProblem::new("leeway", format_args!("{:?}", self.leeway), remedy));

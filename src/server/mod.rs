@@ -1,6 +1,7 @@
 //! Floor 3: the story, free of any framework.
 
 pub(crate) mod builder;
+mod default_client;
 pub(crate) mod issuer;
 mod keys;
 mod mistakes;

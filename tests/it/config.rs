@@ -293,3 +293,12 @@ fn s12_01_no_secret_stands_in_an_error() {
     let debug = format!("{issuer:?}");
     assert!(!debug.contains("hunter2") && !debug.contains("s3cr3t"), "{debug}");
 }
+
+#[test]
+fn a_client_of_ones_own_must_refuse_private_addresses_itself() {
+    let both = builder(RS, AS).block_private_addresses();
+    assert_problem(both, "block_private_addresses", "true", "http_client(..)");
+    if cfg!(feature = "reqwest") {
+        assert_good(ResourceServer::builder(RS, AS).block_private_addresses());
+    }
+}

@@ -434,3 +434,21 @@ fn a_service_reads_it_as_a_part_of_its_own_settings() {
         assert!(error.contains(path), "{path} is not in {error}");
     }
 }
+
+#[test]
+fn block_private_addresses_is_on_where_the_file_says_so() {
+    let client = || TestIssuer::in_process(AS).http_client();
+    let built = |value: bool| {
+        let config = read(with(json!({"block_private_addresses": value}))).unwrap();
+        config.into_builder().http_client(client()).build()
+    };
+    assert!(built(false).is_ok());
+    let error = built(true).unwrap_err();
+    assert_eq!(error.problems()[0].setting, "block_private_addresses");
+    assert_mistake(
+        with(json!({"block_private_addresses": "yes"})),
+        "block_private_addresses",
+        "yes",
+        "must be true or false",
+    );
+}

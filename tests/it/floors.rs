@@ -12,7 +12,7 @@ const FLOORS: [(&str, &[&str]); 10] = [
     ("policy", &["token", "verify"]),
     ("middleware", &["token", "server", "policy"]),
     ("client", &["token", "remote", "server"]),
-    ("config", &["token", "verify", "server"]),
+    ("config", &["token", "verify", "remote", "server"]),
     ("testing", &["token", "verify", "remote"]),
 ];
 

@@ -148,3 +148,37 @@ fn s11_07_a_server_outlives_the_runtime_that_fetched_its_keys() {
     assert_eq!(host.block_on(verdict(&server, &issuer.token().sign())), "ok");
     assert_eq!(issuer.requests(Endpoint::Jwks), 2);
 }
+
+/// The host names under which a server on loopback can be had.
+const LOOPBACK: [&str; 6] = ["127.0.0.1", "localhost", "127.1", "2130706433", "0x7f.0.0.1", "[::ffff:127.0.0.1]"];
+
+#[tokio::test]
+async fn s6_04_private_addresses_are_refused_at_the_connection_in_every_spelling() {
+    let issuer = TestIssuer::start().await;
+    let port = issuer.url().rsplit_once(':').unwrap().1;
+    for host in LOOPBACK {
+        let uri = format!("http://{host}:{port}/jwks");
+        let trusted = Issuer::new(issuer.url()).jwks_uri(&uri);
+        let builder = ResourceServer::builder(RS, trusted).danger_allow_http();
+        let server = builder.block_private_addresses().build().unwrap();
+        assert_eq!(verdict(&server, &issuer.token().sign()).await, "keys_unavailable", "{uri}");
+        let error = server.health().remove(0).last_error.unwrap();
+        assert!(error.contains("block_private_addresses"), "{uri}: {error}");
+    }
+    assert_eq!(issuer.requests(Endpoint::Jwks), 0);
+    // Discovery is no way around it.
+    let server = ResourceServer::builder(RS, issuer.url()).block_private_addresses().build().unwrap();
+    assert_eq!(verdict(&server, &issuer.token().sign()).await, "keys_unavailable");
+    assert_eq!(issuer.requests(Endpoint::Metadata), 0);
+}
+
+#[tokio::test]
+async fn loopback_serves_development_where_private_addresses_are_not_blocked() {
+    let issuer = TestIssuer::start().await;
+    let port = issuer.url().rsplit_once(':').unwrap().1;
+    for host in &LOOPBACK[..4] {
+        let trusted = Issuer::new(issuer.url()).jwks_uri(format!("http://{host}:{port}/jwks"));
+        let server = ResourceServer::builder(RS, trusted).danger_allow_http().build().unwrap();
+        assert_eq!(verdict(&server, &issuer.token().sign()).await, "ok", "{host}");
+    }
+}

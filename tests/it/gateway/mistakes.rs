@@ -152,7 +152,6 @@ fn a_rule_that_could_never_match_or_never_be_met_is_a_mistake() {
 fn what_is_not_built_yet_is_refused_by_name() {
     let not_built = "not built yet";
     at_the_top("external_base = \"https://x\"", "external_base", "https://x", not_built);
-    at_the_top("block_private_addresses = true", "block_private_addresses", "true", not_built);
     at_the_top("scopes_supported = []", "scopes_supported", "[]", not_built);
     at_the_top("end_streams_at_expiry = false", "end_streams_at_expiry", "false", not_built);
     at_the_top("mode = \"check\"", "mode", "check", not_built);
@@ -160,16 +159,23 @@ fn what_is_not_built_yet_is_refused_by_name() {
         of_rules(&format!("[{section}]\nx = 1"), section, "{...}", not_built);
         of_rules(&format!("[{section}]"), section, "{...}", not_built);
     }
-    for (key, value) in [
-        ("preset", "keycloak"),
-        ("metadata_url", "http://as:8080/"),
-        ("ca_file", "ca.pem"),
-        ("jwks_store", "keys.json"),
-    ] {
+    for (key, value) in [("preset", "keycloak"), ("metadata_url", "http://as:8080/"), ("ca_file", "ca.pem")] {
         of_an_issuer(&format!("{key} = \"{value}\""), key, value, not_built);
     }
     of_an_issuer("client_ids = [\"a\"]", "client_ids", "[\\\"a\\\"]", not_built);
     of_an_issuer("[issuers.introspection]\nclient_secret = \"s\"", "introspection", "{...}", not_built);
+}
+
+#[test]
+fn a_key_store_is_a_file_of_its_own_for_keys_that_are_fetched() {
+    let folder = "a folder that exists";
+    of_an_issuer("jwks_store = \"none/keys.json\"", "jwks_store", "none/keys.json", folder);
+    of_an_issuer("jwks_store = \".\"", "jwks_store", ".", folder);
+    of_an_issuer("jwks_store = \"\"", "jwks_store", "", folder);
+    of_an_issuer("jwks_store = 1", "jwks_store", "1", "must be a string");
+    let secret = "shared_secret = \"correct-horse-battery-staple-9bf4c1\"\njwks_store = \"keys.json\"";
+    of_an_issuer(secret, "jwks_store", "keys.json", "keys that are fetched");
+    at_the_top("block_private_addresses = 1", "block_private_addresses", "1", "true or false");
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod admin;
 mod answers;
 mod client;
 mod harness;
+mod key_files;
 mod lifecycle;
 mod metrics;
 mod mistakes;
