@@ -17,9 +17,11 @@ mod capture;
 mod challenge;
 mod composition;
 mod config;
+#[cfg(feature = "config")]
 mod config_file;
 mod conformance;
 mod cors;
+#[cfg(feature = "metrics")]
 mod dashboards;
 mod discovery;
 mod docs;
@@ -27,6 +29,7 @@ mod examples;
 mod extract;
 mod faulty_client;
 mod floors;
+#[cfg(all(unix, feature = "config", feature = "metrics"))]
 mod gateway;
 mod http_auth;
 mod jws;
@@ -41,6 +44,7 @@ mod key_sockets;
 mod key_store;
 mod keys;
 mod metadata;
+#[cfg(feature = "metrics")]
 mod metrics;
 mod multi_issuer;
 mod policy;
@@ -58,6 +62,7 @@ mod support;
 mod testing_tools;
 mod token_cache;
 mod tower_contract;
+#[cfg(feature = "metrics")]
 mod trace_level;
 mod uploads;
 mod vectors;
