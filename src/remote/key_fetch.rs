@@ -32,16 +32,11 @@ pub(super) struct KeyFetcher {
 }
 
 /// What a fetch brought.
-pub(super) enum Fetched {
-    New {
-        source: Source,
-        keys: Jwks,
-        max_age: Option<Duration>,
-    },
-    /// The issuer still publishes the set at hand.
-    Unchanged {
-        max_age: Option<Duration>,
-    },
+pub(super) struct Fetched {
+    /// None: the issuer still publishes the set at hand.
+    pub(super) new: Option<(Jwks, Source)>,
+    /// How long the answer says that it is fresh.
+    pub(super) max_age: Option<Duration>,
 }
 
 /// A key set as it was published: its text, and where and under which ETag.
@@ -75,11 +70,12 @@ impl KeyFetcher {
         let response = self.door.get_on(&uri, condition).await?;
         let max_age = max_age(&response);
         if response.status() == StatusCode::NOT_MODIFIED {
-            return Ok(Fetched::Unchanged { max_age });
+            return Ok(Fetched { new: None, max_age });
         }
         let keys = Jwks::parse(response.body()).map_err(FetchError::Jwks)?;
         let etag = response.headers().get(ETAG).map(|etag| (uri, etag.clone()));
-        Ok(Fetched::New { source: Source { text: response.into_body(), etag }, keys, max_age })
+        let source = Source { text: response.into_body(), etag };
+        Ok(Fetched { new: Some((keys, source)), max_age })
     }
 
     /// The address from discovery: kept for a while, and kept longer when discovery itself fails.

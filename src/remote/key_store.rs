@@ -116,17 +116,10 @@ impl KeyStore {
         telemetry::keys_refreshed(&self.fetcher.issuer, usable, skipped);
     }
 
-    /// Puts the answer in force; returns how long it says that it is fresh.
-    fn take(&self, fetched: Fetched) -> Option<Duration> {
-        match fetched {
-            Fetched::New { source, keys, max_age } => {
-                self.install(keys, source, self.now());
-                max_age
-            }
-            Fetched::Unchanged { max_age } => {
-                self.confirm();
-                max_age
-            }
+    fn take(&self, new: Option<(Jwks, Source)>) {
+        match new {
+            Some((keys, source)) => self.install(keys, source, self.now()),
+            None => self.confirm(),
         }
     }
 
@@ -157,8 +150,8 @@ impl Attempt {
         let result = shared.fetcher.door.within(shared.fetcher.fetch(manner)).await;
         let jitter = jitter();
         match result {
-            Ok(fetched) => {
-                let max_age = shared.take(fetched);
+            Ok(Fetched { new, max_age }) => {
+                shared.take(new);
                 let now = shared.now().monotonic;
                 shared.state().last_error = None;
                 shared.state().gate.succeeded(now, max_age, jitter, &shared.timing);
