@@ -172,3 +172,29 @@ fn the_multi_issuer_example_never_exchanges_keys() {
         assert_eq!(cells, answers, "{who}");
     }
 }
+
+#[test]
+fn the_rotation_example_shows_a_rotation_and_an_outage_and_ends() {
+    let out = run("rotation");
+    let rows: Vec<Vec<&str>> = out
+        .lines()
+        .skip(1)
+        .map(|line| line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect())
+        .collect();
+    let events = ["starts", "signs with a new key", "withdraws the old key", "goes down", "is back", "the end"];
+    let at = events.map(|event| rows.iter().position(|row| row[1].ends_with(event)).unwrap_or_else(|| panic!("{out}")));
+    let [_, rotated, withdrawn, down, back, end] = at;
+    let ends_with = |row: &[&str], old: &str, new: &str| row.ends_with(&[old, new]);
+    assert!(rows[..rotated].iter().all(|row| ends_with(row, "passes", "-")), "{out}");
+    assert!(rows[rotated..withdrawn].iter().all(|row| ends_with(row, "passes", "passes")), "{out}");
+    // No good token is refused before the last good set is too old.
+    assert!(rows[withdrawn..down].iter().all(|row| row.last() == Some(&"passes")), "{out}");
+    assert!(ends_with(&rows[down - 1], "key_unknown", "passes"), "{out}");
+    for state in ["stale", "missing"] {
+        let shown = |row: &Vec<&str>| row.iter().any(|cell| cell.starts_with(state));
+        assert!(rows[down..back].iter().any(shown), "{state}\n{out}");
+    }
+    assert!(ends_with(&rows[back - 1], "keys_unavailable", "keys_unavailable"), "{out}");
+    assert!(ends_with(&rows[end], "key_unknown", "passes"), "{out}");
+    assert_eq!(rows.len(), end + 1);
+}
