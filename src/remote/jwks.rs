@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use tokio::task::AbortHandle;
 
@@ -16,6 +17,9 @@ use super::snapshot::{KeyView, OVERDUE};
 use crate::clock::Now;
 use crate::token::error::AuthError;
 use crate::verify::jwk::Jwk;
+
+/// From the deadline of an attempt until its end is known for certain.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// One issuer's keys. Dropping it ends its tasks.
 pub(crate) struct RemoteJwks {
@@ -119,7 +123,8 @@ impl RemoteJwks {
         Some(LastGoodKeys { keys, text, fetched: snapshot.fetched.wall })
     }
 
-    /// Begins or joins a fetch and waits for its end, two seconds at most. The fetch itself runs in a
+    /// Begins or joins a fetch and waits for its end, two seconds at most; for an over-age set as long as a fetch can
+    /// take. The fetch itself runs in a
     /// task of its own: a caller that goes away cancels nothing.
     ///
     /// # Errors
@@ -133,7 +138,10 @@ impl RemoteJwks {
             Start::BackingOff(_) if why == Why::OverAge => return Ok(()),
             Start::BackingOff(wait) => return Err(self.store.unavailable(wait)),
         };
-        let limit = self.store.fetcher.door.clock.sleep(self.store.timing.wait);
+        let door = &self.store.fetcher.door;
+        // There is a set to fall back on once the attempt has failed, so its end is waited for; it has a deadline.
+        let limit = if why == Why::OverAge { door.deadline + GRACE } else { self.store.timing.wait };
+        let limit = door.clock.sleep(limit);
         let wait = self.store.waiting.wait_for(attempt, limit);
         wait.await.map_err(|reason| AuthError::retry_after(reason, RETRY_AFTER))?;
         let failing = self.store.state().gate.is_failing();

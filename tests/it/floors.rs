@@ -27,7 +27,7 @@ const FENCES: [(&str, &[&str]); 19] = [
     ("axum_core", &["src/middleware/extract.rs"]),
     ("base64", &["src/verify/base64url.rs", "src/testing/endpoints.rs"]),
     ("http_body_util", &["src/testing/door.rs"]),
-    ("hyper", &["src/testing/door.rs"]),
+    ("hyper", &["src/testing/delivery.rs", "src/testing/door.rs"]),
     ("hyper_util", &["src/testing/door.rs"]),
     ("jsonwebtoken", &["src/testing/signing_key.rs"]),
     ("metrics", &["src/meters.rs"]),

@@ -188,6 +188,20 @@ async fn r41_kept_keys_past_their_interval_are_believed_after_one_attempt() {
 }
 
 #[tokio::test]
+async fn r10_r41_a_silent_issuer_delays_the_first_requests_by_its_deadline_and_refuses_none() {
+    let (fixture, client, token) = restarted(HOUR);
+    client.set(Mode::Hold);
+    let first = ask(&fixture.server, &token);
+    settle().await;
+    pass(&fixture, 49, SECOND / 10).await;
+    assert!(!first.is_finished(), "an attempt under way is not an attempt made");
+    pass(&fixture, 1, SECOND / 10).await;
+    assert_eq!(first.await.unwrap(), "ok");
+    assert_eq!(verdict(&fixture.server, &token).await, "ok");
+    assert_eq!(client.log().len(), 1);
+}
+
+#[tokio::test]
 async fn r10_the_keys_of_one_process_serve_the_next() {
     let (first, _client) = running().await;
     let kept = first.server.last_good_keys(AS).unwrap();
@@ -268,24 +282,4 @@ async fn the_watch_tells_of_each_fetch_good_or_bad_and_of_the_end_of_the_server(
     drop(fixture);
     settle().await;
     assert!(!watch.changed().await);
-}
-
-/// A stopped process: no task ran, and both clocks went on.
-#[tokio::test]
-async fn r42_a_process_that_was_stopped_asks_before_it_believes_its_keys_and_its_cache() {
-    for down in [false, true] {
-        let (fixture, client) = running().await;
-        let (cached, uncached, old) = (long_lived(&fixture), long_lived(&fixture), fixture.issuer.key());
-        assert_eq!(verdict(&fixture.server, &cached).await, "ok");
-        fixture.issuer.rotate_key(Algorithm::ES256);
-        fixture.issuer.remove_key(old.kid());
-        if down {
-            client.set(refused());
-        }
-        fixture.clock.advance(3 * 300 * SECOND);
-        let expected = if down { "ok" } else { "key_unknown" };
-        assert_eq!(verdict(&fixture.server, &cached).await, expected);
-        assert_eq!(client.key_fetches(), 2, "one attempt");
-        assert_eq!(verdict(&fixture.server, &uncached).await, expected);
-    }
 }

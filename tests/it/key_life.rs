@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use http::{Response, StatusCode};
-use tower_bearer::Clock;
 use tower_bearer::testing::Endpoint;
+use tower_bearer::{Algorithm, Clock, HttpError};
 
+use crate::faulty_client::{Mode, long_lived, running, verdict};
 use crate::support::Fixture;
 
 /// A fixture whose machine slept just after a token was cached: the wall clock went on, the other did not, so that
@@ -44,4 +45,24 @@ async fn r41_after_a_sleep_into_an_outage_the_last_good_keys_serve_cached_tokens
         fixture.bearer(&cached).await.assert_ok();
     }
     assert_eq!(fixture.issuer.requests(Endpoint::Jwks), 2, "one attempt, then the outage is known");
+}
+
+/// A stopped process: no task ran, and both clocks went on.
+#[tokio::test]
+async fn r42_a_process_that_was_stopped_asks_before_it_believes_its_keys_and_its_cache() {
+    for down in [false, true] {
+        let (fixture, client) = running().await;
+        let (cached, uncached, old) = (long_lived(&fixture), long_lived(&fixture), fixture.issuer.key());
+        assert_eq!(verdict(&fixture.server, &cached).await, "ok");
+        fixture.issuer.rotate_key(Algorithm::ES256);
+        fixture.issuer.remove_key(old.kid());
+        if down {
+            client.set(Mode::Fail(HttpError::Timeout));
+        }
+        fixture.clock.advance(3 * Duration::from_secs(300));
+        let expected = if down { "ok" } else { "key_unknown" };
+        assert_eq!(verdict(&fixture.server, &cached).await, expected);
+        assert_eq!(client.key_fetches(), 2, "one attempt");
+        assert_eq!(verdict(&fixture.server, &uncached).await, expected);
+    }
 }

@@ -59,6 +59,7 @@ mod scope;
 mod sources;
 mod spans;
 mod support;
+mod testing_faults;
 mod testing_tools;
 mod token_cache;
 mod tower_contract;
