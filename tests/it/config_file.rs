@@ -452,3 +452,32 @@ fn block_private_addresses_is_on_where_the_file_says_so() {
         "must be true or false",
     );
 }
+
+#[tokio::test]
+async fn keys_that_were_kept_serve_until_a_fetch_brings_others() {
+    let folder = Folder::new("kept-keys");
+    let name = folder.0.to_str().unwrap();
+    let issuer = TestIssuer::in_process(AS);
+    let table = || with_issuer(json!({"jwks_store": "as.json"}));
+    let server = |config: AuthConfig| config.into_builder().http_client(issuer.http_client()).build().unwrap();
+    let first = read_in(name, table()).unwrap();
+    let [file] = first.key_files() else { panic!("{first:?}") };
+    let file = file.clone();
+    assert_eq!((file.issuer(), file.path()), (AS, folder.0.join("as.json").as_path()));
+    let first = server(first);
+    assert!(first.last_good_keys(AS).is_none());
+    first.warm_up().await.unwrap();
+    let keys = first.last_good_keys(AS).unwrap();
+    file.save(&keys).unwrap();
+    file.save(&keys).unwrap();
+
+    let second = server(read_in(name, table()).unwrap());
+    let kept = second.last_good_keys(AS).unwrap();
+    assert_eq!((kept.text(), kept.fetched()), (keys.text(), keys.fetched()));
+}
+
+#[test]
+fn two_issuers_do_not_share_a_store() {
+    let issuers = json!([{"issuer": AS, "jwks_store": "k"}, {"issuer": "https://b.example.com", "jwks_store": "./k"}]);
+    assert_mistake(with(json!({"issuers": issuers})), "issuers[1].jwks_store", "./k", "of its own");
+}
