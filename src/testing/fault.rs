@@ -24,7 +24,7 @@ use serde_json::Value;
 /// issuer.fault(Endpoint::Jwks, Some(Fault::Reset));
 /// let token = issuer.token().sign();
 /// let refused = server.authenticate(ResourceRequest::bearer(&token).unwrap()).await.unwrap_err();
-/// assert_eq!(refused.status(), 503);
+/// assert_eq!(refused.code(), "keys_unavailable");
 /// # }
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
