@@ -8,7 +8,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, IF_NONE_MATCH};
+use http::header::{ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, IF_NONE_MATCH, RETRY_AFTER};
 use http::{HeaderValue, Request, Response, StatusCode, Uri};
 use tokio::sync::watch;
 
@@ -51,6 +51,8 @@ pub enum HttpError {
     Timeout,
     /// The status is not 200.
     Status(StatusCode),
+    /// The server asks for a pause (429): so long no regular fetch is made.
+    TooManyRequests(Duration),
     /// The answer is compressed or otherwise not what was asked for.
     Unexpected(&'static str),
 }
@@ -63,6 +65,7 @@ impl HttpError {
             HttpError::TooLarge => "too_large",
             HttpError::Timeout => "timeout",
             HttpError::Status(_) => "status",
+            HttpError::TooManyRequests(_) => "too_many_requests",
             HttpError::Unexpected(_) => "unexpected",
         }
     }
@@ -75,6 +78,7 @@ impl fmt::Display for HttpError {
             HttpError::TooLarge => f.write_str("the answer is larger than allowed"),
             HttpError::Timeout => f.write_str("the deadline passed"),
             HttpError::Status(status) => write!(f, "status {status} instead of 200"),
+            HttpError::TooManyRequests(pause) => write!(f, "status 429: the server asks for a pause of {pause:?}"),
             HttpError::Unexpected(what) => f.write_str(what),
         }
     }
@@ -138,8 +142,10 @@ impl Door {
         if known && response.status() == StatusCode::NOT_MODIFIED {
             return Ok(response);
         }
-        if response.status() != StatusCode::OK {
-            return Err(HttpError::Status(response.status()));
+        match response.status() {
+            StatusCode::OK => {}
+            StatusCode::TOO_MANY_REQUESTS => return Err(HttpError::TooManyRequests(pause(&response))),
+            status => return Err(HttpError::Status(status)),
         }
         if response.headers().get(CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
             return Err(HttpError::Unexpected("the answer is compressed although nobody asked for it"));
@@ -149,6 +155,13 @@ impl Door {
         }
         Ok(response)
     }
+}
+
+/// `Retry-After` in seconds, an hour at most; a minute where it does not say.
+fn pause(response: &Response<Bytes>) -> Duration {
+    let value = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+    let seconds = value.and_then(|text| text.parse().ok()).unwrap_or(60);
+    Duration::from_secs(seconds).min(Duration::from_secs(3600))
 }
 
 /// The first future's result, or `None` once the second is done.

@@ -111,6 +111,15 @@ pub(super) enum FetchError {
 }
 
 impl FetchError {
+    /// How long the server asks not to be asked again.
+    pub(super) fn pause(&self) -> Duration {
+        match self {
+            FetchError::Http(HttpError::TooManyRequests(pause))
+            | FetchError::Discovery(DiscoveryError::Http(HttpError::TooManyRequests(pause))) => *pause,
+            _ => Duration::ZERO,
+        }
+    }
+
     pub(super) fn code(&self) -> &'static str {
         match self {
             FetchError::Http(error) => error.code(),

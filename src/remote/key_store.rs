@@ -171,7 +171,9 @@ impl Attempt {
                 shared.state().last_error = Some(error.to_string());
                 let now = shared.now();
                 let has_keys = shared.has_keys(now);
-                shared.state().gate.failed(now.monotonic, has_keys, jitter);
+                let mut state = shared.state();
+                state.gate.failed(now.monotonic, has_keys, jitter);
+                state.gate.postpone(now.monotonic + error.pause());
             }
         }
     }

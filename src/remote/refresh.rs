@@ -123,6 +123,12 @@ impl Gate {
         self.due = now + if has_keys { wait } else { wait.min(MAX_IDLE_BACKOFF) };
     }
 
+    /// The server asked for a pause: nothing but the lack of any keys is a reason to ask again before it is over.
+    pub(crate) fn postpone(&mut self, until: Duration) {
+        self.retry_from = self.retry_from.max(until);
+        self.due = self.due.max(until);
+    }
+
     /// An attempt ended without a word (a panic, a runtime shut down): it failed. No effect if it gave its
     /// result before; the next one may be under way by then.
     /// True if it was abandoned.

@@ -39,6 +39,7 @@ mod key_faults;
 mod key_incident;
 mod key_life;
 mod key_outage;
+mod key_pause;
 mod key_removal;
 mod key_sockets;
 mod key_store;
