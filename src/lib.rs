@@ -65,7 +65,8 @@
 //!
 //! - **A key removed by the issuer stops working within 335 s**, cached tokens included: keys are fetched
 //!   anew every 300 s (up to 10 % more or less, so that a fleet spreads out) and a fetch takes 5 s at most.
-//!   [`Issuer::jwks_refresh`] shortens it.
+//!   [`Issuer::jwks_refresh`] shortens it. At once with [`refresh_now`](ResourceServer::refresh_now) or, also while
+//!   the issuer is down, with [`forget_key`](ResourceServer::forget_key).
 //! - **A cached token is judged again on each hit**: times, binding, and whether its key is still published.
 //!   The cache holds 32 MiB, entries live 5 minutes at most, and no token's text is kept.
 //! - **An issuer that is down does not stop the service.** The last good keys serve for 24 h; where there never
