@@ -181,15 +181,21 @@ impl Trusted {
             Err(error) => Err(error),
         };
         // Also a key that was withdrawn while this request looked at it: the set that follows may hold its twin.
-        checked.map_err(|error| match self.may_be_behind(error.reason(), round) {
+        checked.map_err(|error| match self.may_be_behind(error.reason(), header.kid, round) {
             true => self.waits(Why::UnknownKey),
             false => error.into(),
         })
     }
 
-    /// A key that is not known may have been published since; a bad signature never causes a fetch.
-    fn may_be_behind(&self, reason: Reason, round: Round) -> bool {
-        reason == Reason::KeyUnknown && round == Round::First && matches!(self.keys, KeySource::Remote(_))
+    /// A key that is not known may have been published since. A bad signature under a known name never causes a
+    /// fetch; without a name it may be that of a key that has replaced the one at hand.
+    fn may_be_behind(&self, reason: Reason, kid: Option<&str>, round: Round) -> bool {
+        let unknown = match reason {
+            Reason::KeyUnknown => true,
+            Reason::SignatureInvalid => kid.is_none(),
+            _ => false,
+        };
+        unknown && round == Round::First && matches!(self.keys, KeySource::Remote(_))
     }
 }
 

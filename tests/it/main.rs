@@ -36,6 +36,7 @@ mod jws;
 mod jwt_claims;
 mod key_etag;
 mod key_faults;
+mod key_fleet;
 mod key_incident;
 mod key_life;
 mod key_outage;
