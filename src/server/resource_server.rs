@@ -96,7 +96,7 @@ impl ResourceServer {
         let (set, now) = (claims.set(), Now::read(&*self.inner.clock));
         Arc::ptr_eq(&set.resource, &self.inner.resource)
             && request.token().is_some_and(|token| self.inner.cache.digest(token) == set.digest)
-            && key_is_believed(set, now)
+            && key_is_believed(set, now.wall)
             && self.inner.still_holds(set, now.wall).is_ok()
     }
 
@@ -189,7 +189,7 @@ impl Inner {
     /// An entry whose key has left its set, or whose set is due for a look, is no entry: the token is verified
     /// anew, by the keys of now.
     fn cached(&self, digest: u128, now: Now) -> Option<Entry> {
-        self.cache.get(digest, now).filter(|entry| key_is_believed(entry.claims.set(), now))
+        self.cache.get(digest, now).filter(|entry| key_is_believed(entry.claims.set(), entry.wall(now)))
     }
 
     /// A hit proves the signature only; whatever time can change is judged again.
@@ -230,8 +230,8 @@ impl Inner {
 }
 
 /// False once the key that signed has left its set, or its set was not looked at for too long.
-fn key_is_believed(set: &ClaimSet, now: Now) -> bool {
-    set.key_life.as_ref().is_none_or(|life| life.is_believed(now.wall))
+fn key_is_believed(set: &ClaimSet, wall: u64) -> bool {
+    set.key_life.as_ref().is_none_or(|life| life.is_believed(wall))
 }
 
 /// The token decides how it must be presented: a binding that cannot be checked is a refusal, or a
