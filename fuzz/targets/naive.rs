@@ -54,7 +54,8 @@ pub fn is_good_payload(payload: &Slow) -> Option<bool> {
     let timely = matches!(exp, Date::At { floor, .. } if NOW < floor + LEEWAY)
         && match nbf {
             Date::Absent => true,
-            Date::At { ceil, .. } => ceil <= NOW + LEEWAY,
+            // Nor may it begin after its end.
+            Date::At { ceil, .. } => ceil <= NOW + LEEWAY && matches!(exp, Date::At { floor, .. } if ceil <= floor),
             Date::Bad => false,
         }
         && matches!(iat, Date::At { ceil, .. } if ceil <= NOW + 60);
@@ -79,8 +80,8 @@ fn date(value: Option<&Slow>) -> Option<Date> {
             Date::At { floor: *whole, ceil: *whole }
         }
         Some(Slow::Number(Number::Float(float))) => {
-            let near = (float - float.round()).abs();
-            if near > 0.0 && near < 1e-3 {
+            // Close to a whole second the float does not tell on which side the text is.
+            if (float - float.round()).abs() < 1e-3 {
                 return None;
             }
             // Up beyond the last second is out of range, as is down.
