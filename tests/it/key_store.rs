@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Response;
 use http_body_util::Full;
+use tokio::task::JoinHandle;
 use tower::{Layer, Service, service_fn};
 use tower_bearer::testing::{Endpoint, TestIssuer};
 use tower_bearer::{Algorithm, AuthLayer, HttpError, Issuer, ResourceServer};
@@ -17,7 +18,12 @@ use crate::support::{AS, Fixture, RS, get};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-async fn verdicts(asked: Vec<tokio::task::JoinHandle<&'static str>>) -> Vec<&'static str> {
+/// So many requests with one token.
+fn crowd(fixture: &Fixture, token: &str, size: usize) -> Vec<JoinHandle<&'static str>> {
+    (0..size).map(|_| ask(&fixture.server, token)).collect()
+}
+
+async fn verdicts(asked: Vec<JoinHandle<&'static str>>) -> Vec<&'static str> {
     let mut verdicts = Vec::new();
     for one in asked {
         verdicts.push(one.await.unwrap());
@@ -45,7 +51,7 @@ async fn r25_s6_16_a_new_key_works_at_once_after_one_fetch_for_all() {
     let (fixture, client) = running().await;
     fixture.issuer.rotate_key(Algorithm::ES256);
     let token = fixture.token().sign();
-    let asked = (0..1000).map(|_| ask(&fixture.server, &token)).collect();
+    let asked = crowd(&fixture, &token, 1000);
     assert!(verdicts(asked).await.iter().all(|verdict| *verdict == "ok"));
     assert_eq!(client.key_fetches(), 2);
 }
@@ -184,7 +190,7 @@ async fn r04_the_4097th_waiter_is_told_at_once() {
     let (fixture, client) = faulty(|issuer| issuer, |builder| builder);
     client.set(Mode::Hold);
     let token = fixture.token().sign();
-    let waiting: Vec<_> = (0..4096).map(|_| ask(&fixture.server, &token)).collect();
+    let waiting = crowd(&fixture, &token, 4096);
     settle().await;
     let outcome = fixture.bearer(&token).await;
     outcome.assert_dep();
@@ -193,7 +199,7 @@ async fn r04_the_4097th_waiter_is_told_at_once() {
     assert!(verdicts(waiting).await.iter().all(|verdict| *verdict == "keys_unavailable"));
     assert_eq!(client.log().len(), 1);
     // Every place was given back.
-    let waiting: Vec<_> = (0..4096).map(|_| ask(&fixture.server, &token)).collect();
+    let waiting = crowd(&fixture, &token, 4096);
     settle().await;
     client.set(Mode::Pass);
     assert!(verdicts(waiting).await.iter().all(|verdict| *verdict == "ok"));
@@ -205,7 +211,7 @@ async fn r34_s6_20_waiters_that_leave_cancel_nothing() {
     fixture.issuer.rotate_key(Algorithm::ES256);
     let token = fixture.token().sign();
     client.set(Mode::Hold);
-    let waiting: Vec<_> = (0..100).map(|_| ask(&fixture.server, &token)).collect();
+    let waiting = crowd(&fixture, &token, 100);
     settle().await;
     let (last, leaving) = waiting.split_last().unwrap();
     for one in leaving {
@@ -225,9 +231,9 @@ async fn r35_s6_21_the_fetch_completes_when_all_waiters_have_left() {
     fixture.issuer.rotate_key(Algorithm::ES256);
     let token = fixture.token().sign();
     client.set(Mode::Hold);
-    let waiting: Vec<_> = (0..100).map(|_| ask(&fixture.server, &token)).collect();
+    let waiting = crowd(&fixture, &token, 100);
     settle().await;
-    waiting.iter().for_each(tokio::task::JoinHandle::abort);
+    waiting.iter().for_each(JoinHandle::abort);
     settle().await;
     client.set(Mode::Pass);
     settle().await;
@@ -240,7 +246,7 @@ async fn r36_s6_22_a_client_that_panics_fails_one_attempt() {
     let (fixture, client) = faulty(|issuer| issuer, |builder| builder);
     client.set(Mode::Panic);
     let token = fixture.token().sign();
-    let waiting: Vec<_> = (0..100).map(|_| ask(&fixture.server, &token)).collect();
+    let waiting = crowd(&fixture, &token, 100);
     assert!(verdicts(waiting).await.iter().all(|verdict| *verdict == "keys_unavailable"));
     assert_eq!(client.log().len(), 1);
     client.set(Mode::Pass);
