@@ -25,9 +25,11 @@ pub fn keep(
                 _ = watch.changed() => {}
                 () = stopped(&mut stop) => return,
             }
-            let keys = server.last_good_keys(file.issuer());
-            let Some(keys) = keys.filter(|keys| kept.as_ref() != Some(&version(keys))) else { continue };
+            let Some(keys) = server.last_good_keys(file.issuer()) else { continue };
             let newest = version(&keys);
+            if kept.as_ref() == Some(&newest) {
+                continue;
+            }
             match write(file.clone(), keys).await {
                 Ok(()) => kept = Some(newest),
                 Err(error) => {
