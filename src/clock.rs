@@ -64,8 +64,7 @@ pub(crate) struct Now {
 
 impl Now {
     pub(crate) fn read(clock: &dyn Clock) -> Self {
-        let wall = clock.wall().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        Now { wall, monotonic: clock.monotonic() }
+        Now { wall: unix_seconds(clock.wall()), monotonic: clock.monotonic() }
     }
 
     /// Time passed by the longer of both clocks: a suspended machine stops one, a clock set back the other.
@@ -73,6 +72,16 @@ impl Now {
         let wall = Duration::from_secs(self.wall.saturating_sub(earlier.wall));
         wall.max(self.monotonic.saturating_sub(earlier.monotonic))
     }
+}
+
+/// Whole seconds since 1970; 0 for a time before that.
+pub(crate) fn unix_seconds(time: SystemTime) -> u64 {
+    time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// The time so many seconds after 1970; 1970 itself where the platform cannot express it.
+pub(crate) fn from_unix_seconds(seconds: u64) -> SystemTime {
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds)).unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
 impl fmt::Debug for dyn Clock {

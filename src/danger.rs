@@ -26,7 +26,7 @@ pub fn verify_jws(token: &str, keys: &Jwks, algorithms: &[Algorithm]) -> Result<
     let compact = Compact::split(token)?;
     let header = compact.decode_header()?;
     let header = parse_header(&header)?;
-    let header = Header::read(header.as_object().ok_or(Reason::HeaderInvalid)?)?;
+    let header = Header::read(&header)?;
     if !algorithms.contains(&header.algorithm) {
         return Err(Reason::AlgorithmNotAllowed.into());
     }

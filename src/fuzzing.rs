@@ -41,8 +41,8 @@ pub struct Header {
 }
 
 pub fn header(decoded: &[u8]) -> Result<Header, AuthError> {
-    let json = jws::parse_header(decoded)?;
-    let header = jws::Header::read(json.as_object().ok_or(Reason::HeaderInvalid)?)?;
+    let object = jws::parse_header(decoded)?;
+    let header = jws::Header::read(&object)?;
     Ok(Header {
         algorithm: header.algorithm.as_str(),
         kid: header.kid.map(String::from),

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use tracing::{debug, error, info, warn};
 
 use crate::audit::AuditEvent;
+use crate::clock::unix_seconds;
 use crate::meters;
 use crate::token::claims::ClaimSet;
 use crate::token::error::{AuthError, ErrorKind};
@@ -68,7 +69,7 @@ pub(crate) fn decided(decision: Decision<'_>, claims: Option<&ClaimSet>, resourc
     let sink = resource.and_then(|resource| resource.audit_sink.as_ref());
     let passed = !matches!(decision, Decision::Refused(_));
     // Spares the hot path the strings of an event that nobody reads.
-    if passed && sink.is_none() && !tracing::enabled!(target: "tower_bearer::audit", tracing::Level::DEBUG) {
+    if passed && sink.is_none() && !tracing::enabled!(target: AUDIT_TARGET, tracing::Level::DEBUG) {
         return;
     }
     let event = event(decision, claims);
@@ -80,7 +81,7 @@ pub(crate) fn decided(decision: Decision<'_>, claims: Option<&ClaimSet>, resourc
         && error.kind() == ErrorKind::Misconfigured
         && WIRING.lets_pass(SystemTime::now())
     {
-        error!(target: "tower_bearer::wiring", code = error.code(), remedy = error.remedy());
+        error!(target: WIRING_TARGET, code = error.code(), remedy = error.remedy());
     }
 }
 
@@ -91,7 +92,7 @@ struct OncePerMinute(AtomicU64);
 
 impl OncePerMinute {
     fn lets_pass(&self, now: SystemTime) -> bool {
-        let minute = now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs() / 60);
+        let minute = unix_seconds(now) / 60;
         self.0.swap(minute, Ordering::Relaxed) != minute
     }
 }
@@ -123,9 +124,9 @@ fn write(event: &AuditEvent, decision: Decision<'_>) {
         [&event.issuer, &event.subject, &event.client_id, &event.required_scope, &event.detail].map(Option::as_deref);
     match decision {
         Decision::Refused(_) => {
-            info!(target: "tower_bearer::audit", code, issuer, subject, client_id, required_scope, detail, remedy);
+            info!(target: AUDIT_TARGET, code, issuer, subject, client_id, required_scope, detail, remedy);
         }
-        _ => debug!(target: "tower_bearer::audit", code, issuer, subject, client_id, required_scope, detail),
+        _ => debug!(target: AUDIT_TARGET, code, issuer, subject, client_id, required_scope, detail),
     }
 }
 
@@ -148,33 +149,33 @@ fn record_on_span(code: &'static str, claims: Option<&ClaimSet>) {
 
 pub(crate) fn keys_refreshed(issuer: &str, usable: usize, skipped: usize) {
     meters::keys_refreshed(issuer, "ok");
-    debug!(target: "tower_bearer::keys", issuer, usable, skipped, "keys refreshed");
+    debug!(target: KEYS_TARGET, issuer, usable, skipped, "keys refreshed");
 }
 
 pub(crate) fn keys_confirmed(issuer: &str) {
     meters::keys_refreshed(issuer, "not_modified");
-    debug!(target: "tower_bearer::keys", issuer, "the issuer still publishes the keys at hand");
+    debug!(target: KEYS_TARGET, issuer, "the issuer still publishes the keys at hand");
 }
 
 pub(crate) fn keys_failed(issuer: &str, reason: &'static str, detail: &str) {
     meters::keys_refreshed(issuer, reason);
-    warn!(target: "tower_bearer::keys", issuer, reason, detail, "keys could not be refreshed; the last good set stays in force");
+    warn!(target: KEYS_TARGET, issuer, reason, detail, "keys could not be refreshed; the last good set stays in force");
 }
 
 #[cfg(feature = "config")]
 pub(crate) fn key_file_ignored(issuer: &str, path: &std::path::Path, reason: &str) {
     let path = path.display();
-    warn!(target: "tower_bearer::keys", issuer, %path, reason, "the keys kept in `jwks_store` are not used");
+    warn!(target: KEYS_TARGET, issuer, %path, reason, "the keys kept in `jwks_store` are not used");
 }
 
 pub(crate) fn key_skipped(issuer: &str, index: usize, reason: &str) {
-    debug!(target: "tower_bearer::keys", issuer, index, reason, "a key of the set cannot verify tokens and was left out");
+    debug!(target: KEYS_TARGET, issuer, index, reason, "a key of the set cannot verify tokens and was left out");
 }
 
 pub(crate) fn private_key_published(issuer: &str, kid: Option<&str>) {
     let kid = kid.map(|kid| Untrusted(kid).to_string());
     error!(
-        target: "tower_bearer::audit",
+        target: AUDIT_TARGET,
         code = "private_key_published",
         issuer,
         kid,
@@ -183,7 +184,7 @@ pub(crate) fn private_key_published(issuer: &str, kid: Option<&str>) {
 }
 
 pub(crate) fn body_hook_failed() {
-    error!(target: "tower_bearer::audit", code = "refusal_body_panicked", remedy = "the refusal_body hook panicked; the standard body was sent");
+    error!(target: AUDIT_TARGET, code = "refusal_body_panicked", remedy = "the refusal_body hook panicked; the standard body was sent");
 }
 
 #[cfg(test)]

@@ -160,10 +160,14 @@ fn read_issuer(table: &mut ConfigTable) -> Issuer {
     let mut issuer = Issuer::new(name).labelled(table.path());
     issuer = read_keys(table, issuer);
     if let Some(names) = table.texts("algorithms") {
-        let algorithms: Vec<Algorithm> = names.iter().filter_map(|name| name.parse().ok()).collect();
-        if algorithms.len() < names.len() {
-            let unknown: Vec<&str> =
-                names.iter().map(String::as_str).filter(|name| name.parse::<Algorithm>().is_err()).collect();
+        let (mut algorithms, mut unknown) = (Vec::new(), Vec::new());
+        for name in &names {
+            match name.parse::<Algorithm>() {
+                Ok(algorithm) => algorithms.push(algorithm),
+                Err(_) => unknown.push(name.as_str()),
+            }
+        }
+        if !unknown.is_empty() {
             table.problem(
                 "algorithms",
                 unknown.join(", "),
@@ -246,7 +250,7 @@ fn read_keys(table: &mut ConfigTable, issuer: Issuer) -> Issuer {
         },
         (None, None, Some(secret)) => issuer.shared_secret(secret),
         // It could not be read. The rest is checked all the same, and nobody can know this one.
-        (None, None, None) if has_secret => issuer.shared_secret([(); 4].map(|()| crypto::random()).concat()),
+        (None, None, None) if has_secret => issuer.shared_secret(crypto::random::<64>()),
         (None, None, None) => issuer,
     }
 }

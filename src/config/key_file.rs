@@ -11,6 +11,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::remote::last_good::LastGoodKeys;
+use crate::token::json;
 use crate::verify::crypto;
 
 /// The largest file that is read: the largest key set and as much again.
@@ -74,8 +75,7 @@ impl KeyFile {
 
     /// The set is copied as it was published.
     fn document(&self, keys: &LastGoodKeys) -> Vec<u8> {
-        let text = keys.text();
-        let jwks = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+        let jwks = json::without_byte_order_mark(keys.text());
         let head = format!("{{\"issuer\":{},\"fetched\":{},\"jwks\":", Value::from(self.issuer()), keys.fetched);
         [head.as_bytes(), jwks, b"}\n"].concat()
     }

@@ -91,10 +91,8 @@ pub(crate) fn read(
     if !media_type.eq_ignore_ascii_case("application/json") {
         return Err(DiscoveryError::NotJson);
     }
-    // A byte order mark is forgiven as in key sets: some servers write one, and it changes no member.
-    let text = response.body().strip_prefix(b"\xef\xbb\xbf").unwrap_or(response.body());
-    let document = json::parse(text).map_err(|_| DiscoveryError::NotJson)?;
-    let object = document.as_object().ok_or(DiscoveryError::NotJson)?;
+    let object =
+        json::parse_object(json::without_byte_order_mark(response.body())).map_err(|_| DiscoveryError::NotJson)?;
     let text = |name| object.get(name).and_then(Json::as_str);
     let found = text("issuer").unwrap_or_default();
     if found != issuer {

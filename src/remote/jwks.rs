@@ -13,7 +13,7 @@ use super::key_fetch::{KeyOrigin, Source};
 use super::key_store::{KeyStore, RETRY_AFTER};
 use super::last_good::LastGoodKeys;
 use super::refresh::{KeyTiming, Start, Why};
-use super::snapshot::{KeyView, OVERDUE};
+use super::snapshot::KeyView;
 use crate::clock::Now;
 use crate::token::error::AuthError;
 use crate::verify::jwk::Jwk;
@@ -56,7 +56,7 @@ impl RemoteJwks {
             return KeyView::Missing;
         }
         // The regular refresh has begun by 88 % of the interval; later the set needs one attempt first.
-        if age > timing.refresh.mul_f64(OVERDUE) && !self.store.tried_since(&snapshot) {
+        if age > timing.overdue() && !self.store.tried_since(&snapshot) {
             return KeyView::OverAge(snapshot);
         }
         KeyView::Fresh(snapshot)
@@ -69,9 +69,7 @@ impl RemoteJwks {
                 self.begin(Why::Missing);
                 KeyState::Missing
             }
-            KeyView::Fresh(snapshot) if snapshot.age(now) <= self.store.timing.refresh.mul_f64(OVERDUE) => {
-                KeyState::Fresh
-            }
+            KeyView::Fresh(snapshot) if snapshot.age(now) <= self.store.timing.overdue() => KeyState::Fresh,
             KeyView::Fresh(_) | KeyView::OverAge(_) => KeyState::Stale,
         };
         let snapshot = self.store.snapshot.load();

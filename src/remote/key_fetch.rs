@@ -1,7 +1,7 @@
 //! One fetch of an issuer's key set, through discovery or from a given address.
 
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -78,23 +78,26 @@ impl KeyFetcher {
         Ok(Fetched { new: Some((keys, source)), max_age })
     }
 
+    fn found(&self) -> MutexGuard<'_, Option<(Uri, Duration)>> {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The address from discovery: kept for a while, and kept longer when discovery itself fails.
     async fn jwks_uri(&self, allow_http: bool, failing: bool) -> Result<Uri, FetchError> {
         let now = self.door.clock.monotonic();
-        let known = self.found.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let known = self.found().clone();
         let believed = if failing { METADATA_AGE_FAILING } else { METADATA_AGE };
         if let Some((uri, _)) = known.as_ref().filter(|(_, found)| now.saturating_sub(*found) < believed) {
             return Ok(uri.clone());
         }
         match discover(&self.door, &self.issuer, allow_http).await {
             Ok(metadata) => {
-                let found = Some((metadata.jwks_uri.clone(), now));
-                *self.found.lock().unwrap_or_else(PoisonError::into_inner) = found;
+                *self.found() = Some((metadata.jwks_uri.clone(), now));
                 Ok(metadata.jwks_uri)
             }
             // A document of another issuer is no passing fault: its word ends the old address, too.
             Err(error @ DiscoveryError::IssuerMismatch(_)) => {
-                *self.found.lock().unwrap_or_else(PoisonError::into_inner) = None;
+                *self.found() = None;
                 Err(error.into())
             }
             Err(error) => known.map(|(uri, _)| uri).ok_or_else(|| error.into()),

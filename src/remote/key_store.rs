@@ -10,7 +10,7 @@ use tokio::task::AbortHandle;
 use super::http_client::{Door, before};
 use super::key_fetch::{Fetched, KeyFetcher, KeyOrigin, Manner, Source};
 use super::refresh::{Gate, KeyTiming, Start, Why};
-use super::snapshot::{OVERDUE, Snapshot};
+use super::snapshot::Snapshot;
 use super::succession::{Record, succeed};
 use super::waiting::Waiting;
 use crate::clock::Now;
@@ -107,8 +107,7 @@ impl KeyStore {
     /// or, where it was tried and failed, as long as the last good set serves.
     pub(super) fn prolong_keys(&self) {
         let Some(snapshot) = self.snapshot.load_full() else { return };
-        let overdue = self.timing.refresh.mul_f64(OVERDUE);
-        let life = if self.tried_since(&snapshot) { self.timing.stale } else { overdue };
+        let life = if self.tried_since(&snapshot) { self.timing.stale } else { self.timing.overdue() };
         let until = snapshot.fetched.wall.saturating_add(life.as_secs());
         snapshot.keys.keys().iter().for_each(|key| key.key.life.believe_until(until));
     }
@@ -163,15 +162,16 @@ impl Attempt {
             Ok(Fetched { new, max_age }) => {
                 shared.take(new);
                 let now = shared.now().monotonic;
-                shared.state().last_error = None;
-                shared.state().gate.succeeded(now, max_age, jitter, &shared.timing);
+                let mut state = shared.state();
+                state.last_error = None;
+                state.gate.succeeded(now, max_age, jitter, &shared.timing);
             }
             Err(error) => {
                 telemetry::keys_failed(&shared.fetcher.issuer, error.code(), &error.to_string());
-                shared.state().last_error = Some(error.to_string());
                 let now = shared.now();
                 let has_keys = shared.has_keys(now);
                 let mut state = shared.state();
+                state.last_error = Some(error.to_string());
                 state.gate.failed(now.monotonic, has_keys, jitter);
                 state.gate.postpone(now.monotonic + error.pause());
             }
@@ -224,6 +224,6 @@ async fn keep_fresh(store: Weak<KeyStore>) {
 
 /// Between 0 and 1.
 fn jitter() -> f64 {
-    let [first, second, ..] = crypto::random();
+    let [first, second] = crypto::random();
     f64::from(u16::from_be_bytes([first, second])) / f64::from(u16::MAX)
 }

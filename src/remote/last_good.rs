@@ -1,11 +1,12 @@
 //! The last good key set, kept over restarts; and the news of each fetch.
 
 use std::fmt;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use tokio::sync::watch;
 
+use crate::clock::{from_unix_seconds, unix_seconds};
 use crate::verify::jwks::{Jwks, JwksError};
 
 /// A key set as its issuer published it, and when it was fetched: kept over a restart, it lets a service start while
@@ -41,8 +42,7 @@ impl LastGoodKeys {
     pub fn parse(text: impl Into<Bytes>, fetched: SystemTime) -> Result<Self, JwksError> {
         let text = text.into();
         let keys = Jwks::parse(&text)?;
-        let fetched = fetched.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        Ok(LastGoodKeys { keys, text, fetched })
+        Ok(LastGoodKeys { keys, text, fetched: unix_seconds(fetched) })
     }
 
     /// The text of the set, as the issuer published it.
@@ -52,7 +52,7 @@ impl LastGoodKeys {
 
     /// When it was fetched.
     pub fn fetched(&self) -> SystemTime {
-        UNIX_EPOCH.checked_add(Duration::from_secs(self.fetched)).unwrap_or(UNIX_EPOCH)
+        from_unix_seconds(self.fetched)
     }
 }
 

@@ -12,6 +12,17 @@ pub(crate) struct KeyTiming {
     pub(crate) wait: Duration,
 }
 
+/// The part of the interval after which a set must be looked at before it is believed. The regular refresh has
+/// begun by 0.88 of it.
+const OVERDUE: f64 = 1.1;
+
+impl KeyTiming {
+    /// The age at which a set must be looked at before it is believed.
+    pub(super) fn overdue(&self) -> Duration {
+        self.refresh.mul_f64(OVERDUE)
+    }
+}
+
 impl Default for KeyTiming {
     fn default() -> Self {
         KeyTiming {

@@ -7,10 +7,6 @@ use super::key_fetch::Source;
 use crate::clock::Now;
 use crate::verify::jwks::Jwks;
 
-/// The part of the interval after which a set must be looked at before it is believed. The regular refresh has
-/// begun by 0.88 of it.
-pub(super) const OVERDUE: f64 = 1.1;
-
 /// A key set with the time it came.
 #[derive(Debug)]
 pub(crate) struct Snapshot {

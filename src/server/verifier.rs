@@ -10,7 +10,7 @@ use crate::remote::refresh::Why;
 use crate::remote::snapshot::{KeyView, Snapshot};
 use crate::token::claims::ClaimSet;
 use crate::token::error::{AuthError, Reason};
-use crate::token::json::{self, Json, Object};
+use crate::token::json::{self, Object};
 use crate::token::untrusted::Untrusted;
 use crate::verify::algorithm::Algorithm;
 use crate::verify::jwk::Jwk;
@@ -85,22 +85,20 @@ impl Verifier {
     pub(crate) fn verify(&self, token: &str, now: Now, round: Round) -> Result<ClaimSet, Stuck> {
         let compact = Compact::split(token)?;
         let header_bytes = compact.decode_header()?;
-        let header_json = parse_header(&header_bytes)?;
-        let header_object = object(&header_json, Reason::HeaderInvalid)?;
-        let header = Header::read(header_object)?;
+        let header_object = parse_header(&header_bytes)?;
+        let header = Header::read(&header_object)?;
         let payload_bytes = compact.decode_payload()?;
         // Before any wait for keys: what is no JWT causes no fetch, and is no outage either.
         let signature = compact.decode_signature()?;
-        let payload_json =
-            json::parse(&payload_bytes).map_err(|error| AuthError::with_detail(Reason::PayloadInvalid, error))?;
-        let payload = object(&payload_json, Reason::PayloadInvalid)?;
+        let payload = json::parse_object(&payload_bytes)
+            .map_err(|error| AuthError::with_detail(Reason::PayloadInvalid, error))?;
         let text = std::str::from_utf8(&payload_bytes).map_err(|_| Reason::PayloadInvalid)?;
 
-        let trusted = self.issuer_of(payload)?;
+        let trusted = self.issuer_of(&payload)?;
         if !trusted.algorithms.contains(&header.algorithm) {
             return Err(AuthError::with_detail(Reason::AlgorithmNotAllowed, header.algorithm).into());
         }
-        let judged = Judged { header: &header, repeated: header_object, payload, text };
+        let judged = Judged { header: &header, repeated: &header_object, payload: &payload, text };
         let mut claims = trusted.rules.judge(&judged, now.wall)?;
         let at_hand = trusted.keys_at_hand(now, round)?;
         let key = trusted.verify_signature(&compact, &signature, &header, at_hand.keys(), round)?;
@@ -110,19 +108,15 @@ impl Verifier {
 
     /// Chosen among the trusted ones by the payload's `iss`, which nothing else is done with.
     fn issuer_of(&self, payload: &Object<'_>) -> Result<&Trusted, AuthError> {
-        let claim = payload.get("iss").ok_or_else(|| AuthError::with_detail(Reason::ClaimMissing, "iss"))?;
-        let issuer =
-            claim.as_str().ok_or_else(|| AuthError::with_detail(Reason::ClaimInvalid, "iss is not a string"))?;
+        let claim = payload.text("iss").map_err(|what| AuthError::with_detail(Reason::ClaimInvalid, what))?;
+        let issuer = claim.ok_or_else(|| AuthError::with_detail(Reason::ClaimMissing, "iss"))?;
         self.issuers.get(issuer).ok_or_else(|| {
             AuthError::with_detail(Reason::IssuerUnknown, format_args!("iss is `{}`", Untrusted(issuer)))
         })
     }
 
     pub(crate) fn remote(&self, issuer: &str) -> Option<&RemoteJwks> {
-        match &self.issuers.get(issuer)?.keys {
-            KeySource::Remote(remote) => Some(remote),
-            _ => None,
-        }
+        self.issuers.get(issuer)?.remote()
     }
 
     /// In the order of the issuers' names. Keys given by hand are always fresh.
@@ -130,9 +124,9 @@ impl Verifier {
         let mut issuers: Vec<IssuerHealth> = self
             .issuers
             .iter()
-            .map(|(issuer, trusted)| match &trusted.keys {
-                KeySource::Remote(remote) => remote.health(now),
-                KeySource::Given(_) | KeySource::Secret(_) => IssuerHealth::given(issuer),
+            .map(|(issuer, trusted)| match trusted.remote() {
+                Some(remote) => remote.health(now),
+                None => IssuerHealth::given(issuer),
             })
             .collect();
         issuers.sort_by(|one, other| one.issuer.cmp(&other.issuer));
@@ -140,11 +134,18 @@ impl Verifier {
     }
 
     pub(crate) fn remotes(&self) -> impl Iterator<Item = &RemoteJwks> {
-        self.issuers.keys().filter_map(|issuer| self.remote(issuer))
+        self.issuers.values().filter_map(Trusted::remote)
     }
 }
 
 impl Trusted {
+    fn remote(&self) -> Option<&RemoteJwks> {
+        match &self.keys {
+            KeySource::Remote(remote) => Some(remote),
+            KeySource::Given(_) | KeySource::Secret(_) => None,
+        }
+    }
+
     fn keys_at_hand(&self, now: Now, round: Round) -> Result<AtHand, Stuck> {
         let remote = match &self.keys {
             KeySource::Given(keys) | KeySource::Secret(keys) => return Ok(AtHand::Given(keys.clone())),
@@ -210,8 +211,4 @@ fn check_key(key: &Jwk, algorithm: Algorithm) -> Result<&Jwk, Reason> {
         return Err(Reason::AlgorithmPinned);
     }
     Ok(key)
-}
-
-fn object<'a>(json: &'a Json<'a>, reason: Reason) -> Result<&'a Object<'a>, AuthError> {
-    json.as_object().ok_or_else(|| AuthError::with_detail(reason, "not a JSON object"))
 }

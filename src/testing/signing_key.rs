@@ -38,10 +38,7 @@ impl SigningKey {
             KeyKind::Rsa => SigningKey::rsa(algorithm),
             KeyKind::Ec(curve) => SigningKey::ec(algorithm, curve),
             KeyKind::Ed25519 => SigningKey::ed25519(algorithm),
-            KeyKind::Secret => {
-                let secret: Vec<u8> = (0..4).flat_map(|_| crypto::random()).collect();
-                SigningKey::secret(algorithm, &secret)
-            }
+            KeyKind::Secret => SigningKey::secret(algorithm, &crypto::random::<64>()),
         }
     }
 

@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::signing_key::SigningKey;
+use crate::clock::unix_seconds;
 use crate::verify::{base64url, crypto};
 
 /// Builds an access token: a good one unless told otherwise, a hostile one if asked.
@@ -35,13 +36,13 @@ pub struct TokenBuilder {
 
 impl TokenBuilder {
     pub(super) fn new(issuer: &str, key: SigningKey, now: SystemTime) -> Self {
-        let now = now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let now = unix_seconds(now);
         let members = json!({
             "iss": issuer,
             "aud": "https://api.example.com",
             "sub": "test-subject",
             "client_id": "test-client",
-            "jti": base64url::encode(&crypto::random()),
+            "jti": base64url::encode(&crypto::random::<16>()),
             "iat": now,
             "exp": now + 600,
         });

@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use serde::de::DeserializeOwned;
 
@@ -12,6 +12,7 @@ use super::key_life::KeyLife;
 use super::request::Scheme;
 use super::resource::Resource;
 use super::scope::Scope;
+use crate::clock::from_unix_seconds;
 
 /// The claims of an access token that was verified for this very request.
 ///
@@ -193,12 +194,12 @@ impl<T> Claims<T> {
 
     /// When the token ends (`exp`); the server's leeway comes on top.
     pub fn expires_at(&self) -> SystemTime {
-        time(self.set().expires_at)
+        from_unix_seconds(self.set().expires_at)
     }
 
     /// When the token was issued (`iat`).
     pub fn issued_at(&self) -> Option<SystemTime> {
-        self.set().issued_at.map(time)
+        self.set().issued_at.map(from_unix_seconds)
     }
 
     /// How the token was presented on this request.
@@ -210,8 +211,8 @@ impl<T> Claims<T> {
     ///
     /// Reads the payload anew on each call: for what a handler needs often, use `Claims<T>`.
     pub fn claim(&self, path: &str) -> Option<serde_json::Value> {
-        let payload = json::parse(self.set().payload.as_bytes()).ok()?;
-        Some(payload.as_object()?.at(path)?.to_value())
+        let payload = json::parse_object(self.set().payload.as_bytes()).ok()?;
+        Some(payload.at(path)?.to_value())
     }
 
     /// The payload as the issuer signed it: one JSON object.
@@ -247,11 +248,6 @@ impl View {
             }
         }
     }
-}
-
-/// Saturates far beyond the year 9999, which is the latest that verification lets pass.
-fn time(seconds: u64) -> SystemTime {
-    UNIX_EPOCH.checked_add(Duration::from_secs(seconds)).unwrap_or(UNIX_EPOCH)
 }
 
 impl<T> Clone for Claims<T> {

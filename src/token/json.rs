@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-pub(crate) use super::json_reader::{parse, parse_lenient};
+pub(crate) use super::json_reader::{parse_lenient, parse_object, without_byte_order_mark};
 
 /// One JSON value, borrowing from the text where no escape forced a copy.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,6 +30,14 @@ pub(crate) struct Object<'a> {
 impl<'a> Object<'a> {
     pub(crate) fn get(&self, name: &str) -> Option<&Json<'a>> {
         self.members.iter().find(|(key, _)| key == name).map(|(_, value)| value)
+    }
+
+    /// The text of a member. The error says which member is of another type.
+    pub(crate) fn text(&self, name: &str) -> Result<Option<&str>, String> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(value) => value.as_str().map(Some).ok_or_else(|| format!("{name} is not a string")),
+        }
     }
 
     /// True where a member of this very object stands twice.
@@ -102,6 +110,7 @@ pub(crate) enum JsonError {
     Syntax,
     TooDeep,
     RepeatedMember,
+    NotAnObject,
 }
 
 impl std::fmt::Display for JsonError {
@@ -111,6 +120,7 @@ impl std::fmt::Display for JsonError {
             JsonError::Syntax => "not one JSON value",
             JsonError::TooDeep => "nested deeper than 16 levels",
             JsonError::RepeatedMember => "a member stands twice",
+            JsonError::NotAnObject => "not a JSON object",
         })
     }
 }

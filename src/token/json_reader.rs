@@ -8,7 +8,7 @@ use super::json::{Json, JsonError, Object};
 pub(super) const MAX_DEPTH: usize = 16;
 
 /// Reads exactly one value and refuses repeated members at every depth.
-pub(crate) fn parse(bytes: &[u8]) -> Result<Json<'_>, JsonError> {
+fn parse(bytes: &[u8]) -> Result<Json<'_>, JsonError> {
     let value = parse_lenient(bytes)?;
     if value.repeats_a_member() {
         return Err(JsonError::RepeatedMember);
@@ -23,6 +23,19 @@ pub(crate) fn parse_lenient(bytes: &[u8]) -> Result<Json<'_>, JsonError> {
     let value = reader.value(0)?;
     reader.skip_space();
     if reader.at == text.len() { Ok(value) } else { Err(JsonError::Syntax) }
+}
+
+/// Reads one object, as strictly as [`parse`].
+pub(crate) fn parse_object(bytes: &[u8]) -> Result<Object<'_>, JsonError> {
+    match parse(bytes)? {
+        Json::Object(object) => Ok(object),
+        _ => Err(JsonError::NotAnObject),
+    }
+}
+
+/// Some servers begin their documents with a byte order mark; it changes no member.
+pub(crate) fn without_byte_order_mark(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)
 }
 
 struct Reader<'a> {

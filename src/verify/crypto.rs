@@ -179,8 +179,8 @@ pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
 }
 
 /// Sixteen random bytes of the operating system, for the keys of this process and for jitter.
-pub(crate) fn random() -> [u8; 16] {
-    let mut bytes = [0; 16];
+pub(crate) fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
     // aws-lc reseeds from the operating system and aborts rather than return predictable bytes.
     let _ = rand::fill(&mut bytes);
     bytes

@@ -78,8 +78,7 @@ impl Jwks {
     /// # Errors
     /// The set as a whole is unusable: see [`JwksError`].
     pub fn parse(text: &[u8]) -> Result<Self, JwksError> {
-        let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
-        let document = json::parse_lenient(text).map_err(|_| JwksError::Malformed)?;
+        let document = json::parse_lenient(json::without_byte_order_mark(text)).map_err(|_| JwksError::Malformed)?;
         let Json::Object(object) = &document else { return Err(JwksError::Malformed) };
         let keys = object.get("keys").and_then(Json::as_array).ok_or(JwksError::Malformed)?;
         if object.repeats() {

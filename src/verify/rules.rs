@@ -222,13 +222,7 @@ fn refuse_id_token(payload: &Object<'_>) -> Result<(), AuthError> {
 }
 
 fn optional_text(payload: &Object<'_>, name: &str) -> Result<Option<Box<str>>, AuthError> {
-    match payload.get(name) {
-        None => Ok(None),
-        Some(value) => match value.as_str() {
-            Some(text) => Ok(Some(text.into())),
-            None => Err(invalid(format_args!("{name} is not a string"))),
-        },
-    }
+    Ok(payload.text(name).map_err(invalid)?.map(Into::into))
 }
 
 /// Unknown members beside a known one are ignored; `cnf` with only unknown ones is a refusal, because

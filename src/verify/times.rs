@@ -92,8 +92,7 @@ mod tests {
     use crate::token::json;
 
     fn read(payload: &str) -> Result<Times, &'static str> {
-        let json = json::parse(payload.as_bytes()).unwrap();
-        Times::read(json.as_object().unwrap()).map_err(|error| error.code())
+        Times::read(&json::parse_object(payload.as_bytes()).unwrap()).map_err(|error| error.code())
     }
 
     #[test]
