@@ -88,10 +88,12 @@ async fn r19_s6_07_a_body_without_end_is_cut_off_while_it_is_read() {
         let _ = stream.read(&mut [0; 4096]).await;
         let mut chunk: &[u8] =
             b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
-        let body = format!("10000\r\n{}\r\n", " ".repeat(0x10000));
+        let body = format!("1000\r\n{}\r\n", " ".repeat(0x1000));
         while stream.write_all(chunk).await.is_ok() {
             counted.fetch_add(chunk.len(), Ordering::SeqCst);
             chunk = body.as_bytes();
+            // The reader shares this thread and has its turn before the next piece, so that little is under way.
+            tokio::time::sleep(Duration::from_millis(1)).await;
         }
     });
     let issuer = TestIssuer::start().await;
@@ -99,8 +101,8 @@ async fn r19_s6_07_a_body_without_end_is_cut_off_while_it_is_read() {
     let server = ResourceServer::builder(RS, settings).build().unwrap();
     assert_eq!(verdict(&server, &issuer.token().sign()).await, "keys_unavailable");
     endless.await.unwrap();
-    // What lies in the buffers of the two sockets comes on top of what was read.
-    assert!(sent.load(Ordering::SeqCst) < 16 * 1024 * 1024);
+    let sent = sent.load(Ordering::SeqCst);
+    assert!((512 * 1024..600 * 1024).contains(&sent), "{sent} bytes");
 }
 
 #[tokio::test]
