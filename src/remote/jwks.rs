@@ -13,7 +13,7 @@ use super::key_fetch::{KeyOrigin, Source};
 use super::key_store::{KeyStore, RETRY_AFTER};
 use super::last_good::LastGoodKeys;
 use super::refresh::{KeyTiming, Start, Why};
-use super::snapshot::KeyView;
+use super::snapshot::{KeyView, Refreshed};
 use crate::clock::Now;
 use crate::token::error::AuthError;
 use crate::verify::jwk::Jwk;
@@ -126,14 +126,13 @@ impl RemoteJwks {
     /// task of its own: a caller that goes away cancels nothing.
     ///
     /// # Errors
-    /// Nothing fresh can be had: 503, never a judgement of the token. `Ok` means that the set at hand is
-    /// the newest there is for now, so that what it does not hold is unknown.
-    pub(crate) async fn refresh(&self, why: Why) -> Result<(), AuthError> {
+    /// Nothing that serves can be had: 503, never a judgement of the token.
+    pub(crate) async fn refresh(&self, why: Why) -> Result<Refreshed, AuthError> {
         let attempt = match self.store.start(why) {
             Start::Begin(attempt) | Start::Join(attempt) => attempt,
-            Start::CoolingDown => return Ok(()),
+            Start::CoolingDown => return Ok(Refreshed::Newest),
             // No runtime could run the attempt that an over-age set has to wait for: it failed.
-            Start::BackingOff(_) if why == Why::OverAge => return Ok(()),
+            Start::BackingOff(_) if why == Why::OverAge => return Ok(Refreshed::LastGood),
             Start::BackingOff(wait) => return Err(self.store.unavailable(wait)),
         };
         let door = &self.store.fetcher.door;
@@ -142,9 +141,11 @@ impl RemoteJwks {
         let limit = door.clock.sleep(limit);
         let wait = self.store.waiting.wait_for(attempt, limit);
         wait.await.map_err(|reason| AuthError::retry_after(reason, RETRY_AFTER))?;
-        let failing = self.store.state().gate.is_failing();
-        // An outage is no reason to doubt the set at hand; it is one for a key that nobody here has seen.
-        if failing && why != Why::OverAge { Err(self.store.unavailable(RETRY_AFTER)) } else { Ok(()) }
+        match self.store.state().gate.is_failing() {
+            false => Ok(Refreshed::Newest),
+            true if why == Why::OverAge => Ok(Refreshed::LastGood),
+            true => Err(self.store.unavailable(RETRY_AFTER)),
+        }
     }
 }
 

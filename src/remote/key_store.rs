@@ -125,18 +125,19 @@ impl KeyStore {
         telemetry::keys_refreshed(&self.fetcher.issuer, usable, skipped);
     }
 
-    fn take(&self, new: Option<(Jwks, Source)>) {
+    /// Its age counts from when it was asked for: the machine may have been suspended before the answer came.
+    fn take(&self, new: Option<(Jwks, Source)>, began: Now) {
         match new {
-            Some((keys, source)) => self.install(keys, source, self.now()),
-            None => self.confirm(),
+            Some((keys, source)) => self.install(keys, source, began),
+            None => self.confirm(began),
         }
     }
 
     /// The issuer says that the set at hand is still the one.
-    fn confirm(&self) {
+    fn confirm(&self, fetched: Now) {
         let Some(snapshot) = self.snapshot.load_full() else { return };
         let (keys, source) = (snapshot.keys.clone(), snapshot.source.clone());
-        self.snapshot.store(Some(Arc::new(Snapshot { keys, fetched: self.now(), source })));
+        self.snapshot.store(Some(Arc::new(Snapshot { keys, fetched, source })));
         telemetry::keys_confirmed(&self.fetcher.issuer);
     }
 }
@@ -160,7 +161,7 @@ impl Attempt {
         let jitter = jitter();
         match result {
             Ok(Fetched { new, max_age }) => {
-                shared.take(new);
+                shared.take(new, self.began);
                 let now = shared.now().monotonic;
                 let mut state = shared.state();
                 state.last_error = None;

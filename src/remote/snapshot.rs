@@ -29,3 +29,12 @@ pub(crate) enum KeyView {
     OverAge(Arc<Snapshot>),
     Missing,
 }
+
+/// What a request that waited for a fetch has at hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refreshed {
+    /// The newest set there is for now: what it does not hold does not exist.
+    Newest,
+    /// The fetch failed: the last good set serves the keys it holds and says nothing of others.
+    LastGood,
+}

@@ -24,7 +24,7 @@ impl ResourceServer {
         for remote in remotes() {
             let refreshed = remote.refresh(Why::Missing).await;
             let usable = matches!(remote.view(Now::read(&*self.inner.clock)), KeyView::Fresh(_));
-            outcome = outcome.and(if usable { Ok(()) } else { refreshed });
+            outcome = outcome.and(if usable { Ok(()) } else { refreshed.map(|_| ()) });
         }
         outcome
     }

@@ -9,6 +9,7 @@ use crate::clock::{Clock, Now};
 use crate::meters::{self, Stopwatch};
 use crate::remote::last_good::KeyWatch;
 use crate::remote::refresh::Why;
+use crate::remote::snapshot::Refreshed;
 use crate::server::builder::ResourceServerBuilder;
 use crate::server::issuer::Issuer;
 use crate::server::verifier::{Round, Stuck, Verifier};
@@ -214,18 +215,27 @@ impl Inner {
     }
 
     async fn verify_later(&self, wait: Wait) -> Result<Verdict, AuthError> {
-        let Wait { token, digest, issuer, why } = wait;
+        let Wait { token, digest, issuer, mut why } = wait;
         let remote = self.verifier.remote(&issuer).ok_or(Reason::KeysUnavailable)?;
-        let refreshed = remote.refresh(why).await;
-        // Judged again even if nothing could be fetched now: between the first look and this one another
-        // request may have fetched what was missing.
-        let round = if refreshed.is_ok() { Round::AfterWaiting } else { Round::First };
-        let now = Now::read(&*self.clock);
-        match self.verifier.verify(token.expose(), now, round) {
-            Ok(set) => Ok(self.admit(token.expose(), digest, set, now)),
-            Err(Stuck::Refused(error)) => Err(error),
-            Err(Stuck::Waits { .. }) => Err(refreshed.err().unwrap_or_else(|| Reason::KeysUnavailable.into())),
+        // Twice: an attempt that was under way when the machine stopped brings a set that is as old as the stop.
+        for _ in 0..2 {
+            let refreshed = remote.refresh(why).await;
+            // Judged again even if nothing could be fetched now: between the first look and this one another
+            // request may have fetched what was missing.
+            let round = match refreshed {
+                Ok(Refreshed::Newest) => Round::AfterWaiting,
+                Ok(Refreshed::LastGood) => Round::AfterOutage,
+                Err(_) => Round::First,
+            };
+            let now = Now::read(&*self.clock);
+            match self.verifier.verify(token.expose(), now, round) {
+                Ok(set) => return Ok(self.admit(token.expose(), digest, set, now)),
+                Err(Stuck::Refused(error)) => return Err(error),
+                Err(Stuck::Waits { why: next, .. }) => why = next,
+            }
+            refreshed?;
         }
+        Err(Reason::KeysUnavailable.into())
     }
 }
 

@@ -57,11 +57,14 @@ impl<E: Into<AuthError>> From<E> for Stuck {
     }
 }
 
-/// Whether keys were waited for already; then what is at hand decides.
+/// Whether keys were waited for already, and what came of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Round {
     First,
+    /// What is at hand decides.
     AfterWaiting,
+    /// What is at hand serves, and a key that it does not hold may exist all the same.
+    AfterOutage,
 }
 
 /// The keys at hand: borrowed from the configuration or from the store's snapshot.
@@ -153,12 +156,12 @@ impl Trusted {
         };
         remote.attend();
         match (remote.view(now), round) {
-            (KeyView::Fresh(snapshot), _) | (KeyView::OverAge(snapshot), Round::AfterWaiting) => {
+            (KeyView::Fresh(snapshot), _) | (KeyView::OverAge(snapshot), Round::AfterOutage) => {
                 Ok(AtHand::Fetched(snapshot))
             }
-            (KeyView::OverAge(_), Round::First) => Err(self.waits(Why::OverAge)),
+            (KeyView::OverAge(_), Round::First | Round::AfterWaiting) => Err(self.waits(Why::OverAge)),
             (KeyView::Missing, Round::First) => Err(self.waits(Why::Missing)),
-            (KeyView::Missing, Round::AfterWaiting) => Err(Reason::KeysUnavailable.into()),
+            (KeyView::Missing, Round::AfterWaiting | Round::AfterOutage) => Err(Reason::KeysUnavailable.into()),
         }
     }
 
@@ -196,7 +199,7 @@ impl Trusted {
             Reason::SignatureInvalid => kid.is_none(),
             _ => false,
         };
-        unknown && round == Round::First && matches!(self.keys, KeySource::Remote(_))
+        unknown && round != Round::AfterWaiting && matches!(self.keys, KeySource::Remote(_))
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Response;
 use tower_bearer::HttpError;
-use tower_bearer::testing::Endpoint;
+use tower_bearer::testing::{Endpoint, Fault};
 
 use crate::faulty_client::{Mode, ask, faulty, long_lived, pass, running, settle, stranger, verdict};
 use crate::support::Fixture;
@@ -260,6 +260,37 @@ async fn r41_if_that_attempt_fails_the_old_set_serves_and_nobody_waits_again() {
         assert_eq!(verdict(&fixture.server, &token).await, "ok");
     }
     assert_eq!(client.log().len(), 3);
+}
+
+#[tokio::test]
+async fn r20_r41_an_attempt_that_failed_says_nothing_about_a_key_that_nobody_here_has_seen() {
+    for (mode, expected) in [(refused(), "keys_unavailable"), (Mode::Pass, "key_unknown")] {
+        let (fixture, client) = running().await;
+        let (unknown, known) = (stranger(&fixture, "x"), long_lived(&fixture));
+        client.set(mode);
+        fixture.clock.advance(59 * MINUTE);
+        // The set is overdue, so this request waits for one attempt.
+        assert_eq!(verdict(&fixture.server, &unknown).await, expected);
+        assert_eq!(verdict(&fixture.server, &known).await, "ok");
+    }
+}
+
+#[tokio::test]
+async fn s3_14_an_answer_from_before_the_machine_was_suspended_is_as_old_as_the_question() {
+    let (fixture, client) = running().await;
+    let (token, removed) = (long_lived(&fixture), fixture.issuer.key().kid().to_owned());
+    // The regular refresh is under way when the machine falls asleep.
+    fixture.issuer.fault(Endpoint::Jwks, Some(Fault::Delay(SECOND)));
+    pass(&fixture, 1, 265 * SECOND).await;
+    assert_eq!(client.key_fetches(), 2);
+    fixture.clock.set_wall(tower_bearer::Clock::wall(&fixture.clock) + 60 * MINUTE);
+    fixture.issuer.rotate_key(tower_bearer::Algorithm::ES256);
+    fixture.issuer.remove_key(&removed);
+    let asked = ask(&fixture.server, &token);
+    settle().await;
+    pass(&fixture, 2, SECOND).await;
+    assert_eq!(asked.await.unwrap(), "key_unknown");
+    assert_eq!(client.key_fetches(), 3);
 }
 
 #[tokio::test]
