@@ -58,6 +58,7 @@ mod relay;
 mod routers;
 mod runtime;
 mod scope;
+mod soak;
 mod sources;
 mod spans;
 mod support;
