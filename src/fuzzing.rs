@@ -10,7 +10,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Response, Uri};
 
 use crate::middleware::body::BytesBody;
-use crate::middleware::challenge::refuse;
+use crate::middleware::challenge::{Recycled, refuse};
 use crate::remote::discovery;
 use crate::server::resource_server::{Progress, ResourceServer};
 use crate::token::claims::Claims;
@@ -63,7 +63,7 @@ pub fn token(headers: &HeaderMap) -> Result<Option<&str>, AuthError> {
 
 /// What can be judged without a fetch; none if keys would have to be fetched.
 pub fn verdict(server: &ResourceServer, token: &str) -> Option<Result<Claims, AuthError>> {
-    match server.begin(ResourceRequest::bearer(token).ok()?) {
+    match server.begin(ResourceRequest::bearer(token).ok()?, None) {
         Progress::Done(verdict) => Some(verdict),
         Progress::Waiting(_) => None,
     }
@@ -92,5 +92,5 @@ pub fn refusals(server: &ResourceServer, required_scope: &str) -> Vec<Response<B
         .map(AuthError::new)
         .into_iter()
         .chain([AuthError::insufficient_scope(Some(required.clone()), &required), wait]);
-    errors.map(|error| refuse(error, Some(server.resource()), false, &BytesBody)).collect()
+    errors.map(|error| refuse(error, Some(server.resource()), false, &BytesBody, Recycled::default())).collect()
 }

@@ -67,21 +67,27 @@ pub(crate) fn decided(decision: Decision<'_>, claims: Option<&ClaimSet>, resourc
     }
     record_on_span(decision.code(), claims);
     let sink = resource.and_then(|resource| resource.audit_sink.as_ref());
-    let passed = !matches!(decision, Decision::Refused(_));
-    // Spares the hot path the strings of an event that nobody reads.
-    if passed && sink.is_none() && !tracing::enabled!(target: AUDIT_TARGET, tracing::Level::DEBUG) {
-        return;
-    }
-    let event = event(decision, claims);
-    write(&event, decision);
-    if let Some(sink) = sink {
-        sink.send(event);
+    // Spares the strings of an event that nobody reads.
+    if sink.is_some() || is_heard(decision) {
+        let event = event(decision, claims);
+        write(&event, decision);
+        if let Some(sink) = sink {
+            sink.send(event);
+        }
     }
     if let Decision::Refused(error) = decision
         && error.kind() == ErrorKind::Misconfigured
         && WIRING.lets_pass(SystemTime::now())
     {
         error!(target: WIRING_TARGET, code = error.code(), remedy = error.remedy());
+    }
+}
+
+/// True if a subscriber wants the event of this decision.
+fn is_heard(decision: Decision<'_>) -> bool {
+    match decision {
+        Decision::Refused(_) => tracing::enabled!(target: AUDIT_TARGET, tracing::Level::INFO),
+        _ => tracing::enabled!(target: AUDIT_TARGET, tracing::Level::DEBUG),
     }
 }
 
@@ -131,6 +137,9 @@ fn write(event: &AuditEvent, decision: Decision<'_>) {
 }
 
 fn record_on_span(code: &'static str, claims: Option<&ClaimSet>) {
+    if !tracing::dispatcher::has_been_set() {
+        return;
+    }
     let span = tracing::Span::current();
     if span.is_disabled() {
         return;

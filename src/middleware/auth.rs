@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http::header::AUTHORIZATION;
-use http::{Method, Request, Response};
+use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use tower_layer::Layer;
 use tower_service::Service;
 
 use super::auth_future::{ResponseFuture, State};
 use super::body::{BytesBody, EmptyBody, MapBody, RefusalBody};
-use super::challenge::refuse;
+use super::challenge::{Recycled, refuse};
 use super::cors::is_preflight;
 use super::metadata::ProtectedResourceMetadata;
 use super::passage::{Because, Unauthenticated};
@@ -109,11 +109,12 @@ impl<R> AuthLayer<R> {
         AuthLayer { shared: self.shared, optional: self.optional, strip: self.strip, body }
     }
 
-    pub(super) fn refuse<B>(&self, error: AuthError, head: bool) -> Response<B>
+    pub(super) fn refuse<Q, B>(&self, error: AuthError, request: &mut Request<Q>) -> Response<B>
     where
         R: RefusalBody<B>,
     {
-        refuse(error, Some(self.shared.server.resource()), head, &self.body)
+        let head = request.method() == Method::HEAD;
+        refuse(error, Some(self.shared.server.resource()), head, &self.body, Recycled::from(request))
     }
 
     /// What can be said at once about a request. Leaves in its extensions what the inside needs.
@@ -124,7 +125,10 @@ impl<R> AuthLayer<R> {
         // What stands there came from outside this layer and is not believed.
         let earlier = request.extensions_mut().remove::<Claims>();
         request.extensions_mut().remove::<Unauthenticated>();
-        mark_sensitive(request);
+        let server = &self.shared.server;
+        let field = field(request.headers_mut());
+        let glance = if let Field::One(value) = &field { server.glance(value) } else { None };
+        let is_absent = matches!(field, Field::Absent);
         if let Some(metadata) = self.shared.metadata.as_ref().filter(|metadata| metadata.is_at(request.uri())) {
             if self.body.carries() {
                 return Step::Answer(metadata.answer(request.method(), &self.body));
@@ -136,29 +140,43 @@ impl<R> AuthLayer<R> {
         if is_preflight(request.method(), request.headers()) {
             return self.pass_without(request, Because::Preflight);
         }
-        let head = request.method() == Method::HEAD;
-        let credentials = match ResourceRequest::read(request.headers()) {
-            Ok(credentials) => credentials,
-            Err(error) => {
-                telemetry::decided(Decision::Refused(&error), None, Some(self.shared.server.resource()));
-                return Step::Answer(self.refuse(error, head));
+        if let Some(glance) = &glance {
+            if let Some(claims) = earlier.filter(|claims| server.has_verified(claims, glance)) {
+                return self.conclude(request, Ok(claims));
             }
+            if let Some(result) = server.recall(glance) {
+                return self.conclude(request, result);
+            }
+        }
+        let credentials = match is_absent {
+            true => ResourceRequest::NONE,
+            false => match ResourceRequest::read(request.headers()) {
+                Ok(credentials) => credentials,
+                Err(error) => {
+                    telemetry::decided(Decision::Refused(&error), None, Some(server.resource()));
+                    return Step::Answer(self.refuse(error, request));
+                }
+            },
         };
         if self.optional && !credentials.has_token() {
             return self.pass_without(request, Because::Anonymous);
         }
-        let server = &self.shared.server;
-        if let Some(claims) = earlier.filter(|claims| server.has_verified(claims, credentials)) {
-            self.admit(request, claims);
-            return Step::Pass;
+        match server.begin(credentials, glance) {
+            Progress::Done(result) => self.conclude(request, result),
+            Progress::Waiting(later) => Step::Wait(later),
         }
-        match server.begin(credentials) {
-            Progress::Done(Ok(claims)) => {
+    }
+
+    fn conclude<Q, B>(&self, request: &mut Request<Q>, result: Result<Claims, AuthError>) -> Step<B>
+    where
+        R: RefusalBody<B>,
+    {
+        match result {
+            Ok(claims) => {
                 self.admit(request, claims);
                 Step::Pass
             }
-            Progress::Done(Err(error)) => Step::Answer(self.refuse(error, head)),
-            Progress::Waiting(later) => Step::Wait(later),
+            Err(error) => Step::Answer(self.refuse(error, request)),
         }
     }
 
@@ -169,11 +187,13 @@ impl<R> AuthLayer<R> {
         Step::Pass
     }
 
+    #[inline]
     pub(super) fn admit<Q>(&self, request: &mut Request<Q>, claims: Claims) {
         self.strip_from(request);
         request.extensions_mut().insert(claims);
     }
 
+    #[inline]
     fn strip_from<Q>(&self, request: &mut Request<Q>) {
         if self.strip {
             request.headers_mut().remove(AUTHORIZATION);
@@ -189,11 +209,22 @@ enum Step<B> {
     Wait(Later),
 }
 
-/// Logging layers inside this one then hide the value by themselves.
-fn mark_sensitive<Q>(request: &mut Request<Q>) {
+/// The `Authorization` fields of a request.
+enum Field<'a> {
+    Absent,
+    One(&'a HeaderValue),
+    Several,
+}
+
+/// Marks them, so that logging layers inside this one hide their values by themselves.
+#[inline]
+fn field(headers: &mut HeaderMap) -> Field<'_> {
     // Not through `entry`, which first makes room for one field more and panics where there can be none.
-    let fields = request.headers_mut().iter_mut().filter(|(name, _)| **name == AUTHORIZATION);
-    fields.for_each(|(_, value)| value.set_sensitive(true));
+    let mut fields = headers.iter_mut().filter(|(name, _)| **name == AUTHORIZATION).map(|(_, value)| value);
+    let Some(first) = fields.next() else { return Field::Absent };
+    first.set_sensitive(true);
+    let others = fields.map(|other| other.set_sensitive(true)).count();
+    if others == 0 { Field::One(first) } else { Field::Several }
 }
 
 impl<S, R: Clone> Layer<S> for AuthLayer<R> {
@@ -241,7 +272,7 @@ where
                 // A clone is not ready, so the one that was polled goes into the future (tower's contract).
                 let clone = self.inner.clone();
                 let inner = std::mem::replace(&mut self.inner, clone);
-                State::Verify { verify, slot: Some((inner, request, self.layer.clone())) }
+                State::Verify { verify, slot: Some(Box::new((inner, request, self.layer.clone()))) }
             }
         };
         ResponseFuture { state }

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use http::{Method, Request, Response};
+use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
@@ -26,7 +26,8 @@ pin_project! {
     pub(super) enum State<F, S, Q, B, R> {
         Inner { #[pin] future: F },
         Refused { response: Option<Response<B>> },
-        Verify { verify: Later, slot: Option<(S, Request<Q>, AuthLayer<R>)> },
+        // Boxed, so that a request which need not wait does not carry the room for it.
+        Verify { verify: Later, slot: Option<Box<(S, Request<Q>, AuthLayer<R>)>> },
     }
 }
 
@@ -50,15 +51,15 @@ where
                 },
                 StateProject::Verify { verify, slot } => {
                     let result = ready!(verify.as_mut().poll(context));
-                    let Some((mut inner, mut request, layer)) = slot.take() else { return Poll::Pending };
+                    let Some(waiting) = slot.take() else { return Poll::Pending };
+                    let (mut inner, mut request, layer) = *waiting;
                     match result {
                         Ok(claims) => {
                             layer.admit(&mut request, claims);
                             State::Inner { future: inner.call(request) }
                         }
                         Err(error) => {
-                            let head = request.method() == Method::HEAD;
-                            State::Refused { response: Some(layer.refuse(error, head)) }
+                            State::Refused { response: Some(layer.refuse(error, &mut request)) }
                         }
                     }
                 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderValue, Response, StatusCode};
+use http::{Extensions, HeaderMap, HeaderValue, Request, Response, StatusCode};
 
 use super::body::RefusalBody;
 use crate::telemetry;
@@ -16,39 +16,97 @@ use crate::token::resource::Resource;
 const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
-fn status(kind: ErrorKind) -> StatusCode {
-    match kind {
-        ErrorKind::MissingToken | ErrorKind::InvalidToken => StatusCode::UNAUTHORIZED,
-        ErrorKind::InvalidRequest => StatusCode::BAD_REQUEST,
-        ErrorKind::InsufficientScope => StatusCode::FORBIDDEN,
-        ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-        ErrorKind::Misconfigured => StatusCode::INTERNAL_SERVER_ERROR,
-    }
+/// What a client is told, fixed: the error code of RFC 6750 section 3.1, a text, and both as a problem document
+/// (RFC 9457, with the members of RFC 6749 section 5.2). It learns no more than that.
+struct Wire {
+    status: StatusCode,
+    error: Option<(&'static str, &'static str)>,
+    problem: &'static str,
 }
 
-/// The error code of RFC 6750 section 3.1 and a fixed text: a client learns no more than that.
-fn wire(reason: Reason, kind: ErrorKind) -> Option<(&'static str, &'static str)> {
-    match (kind, reason) {
-        (_, Reason::SeveralTokens) => Some(("invalid_request", "More than one access token was sent")),
-        (ErrorKind::InvalidRequest, _) => Some(("invalid_request", "Malformed Authorization header")),
-        (_, Reason::SenderConstrained) => Some(("invalid_token", "The access token is sender-constrained")),
-        (_, Reason::CertificateBound) => Some(("invalid_token", "The client certificate does not match the token")),
-        (ErrorKind::InvalidToken, _) => Some(("invalid_token", "The access token is invalid or expired")),
-        (ErrorKind::InsufficientScope, _) => Some(("insufficient_scope", "The token lacks a required scope")),
-        (ErrorKind::MissingToken | ErrorKind::Unavailable | ErrorKind::Misconfigured, _) => None,
-    }
-}
-
-/// The challenge of a refusal, its parameters in a fixed order; none for our own trouble.
-fn challenge(error: &AuthError, resource: &Resource) -> Option<HeaderValue> {
-    if matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Misconfigured) {
-        return None;
-    }
-    let (code, description) = wire(error.reason(), error.kind()).unzip();
-    let scope = match error.kind() {
-        ErrorKind::MissingToken => resource.challenge_scope.as_deref(),
-        _ => error.required_scope(),
+macro_rules! problem {
+    ($status:ident) => {
+        concat!("{", problem!($status, tail))
     };
+    (BAD_REQUEST, tail) => {
+        r#""status":400,"title":"Bad Request"}"#
+    };
+    (UNAUTHORIZED, tail) => {
+        r#""status":401,"title":"Unauthorized"}"#
+    };
+    (FORBIDDEN, tail) => {
+        r#""status":403,"title":"Forbidden"}"#
+    };
+    (SERVICE_UNAVAILABLE, tail) => {
+        r#""status":503,"title":"Service Unavailable"}"#
+    };
+    (INTERNAL_SERVER_ERROR, tail) => {
+        r#""status":500,"title":"Internal Server Error"}"#
+    };
+}
+
+macro_rules! wire {
+    ($status:ident) => {
+        Wire { status: StatusCode::$status, error: None, problem: problem!($status) }
+    };
+    ($status:ident, $code:literal, $text:literal) => {
+        Wire {
+            status: StatusCode::$status,
+            error: Some(($code, $text)),
+            problem: concat!(
+                r#"{"error":""#,
+                $code,
+                r#"","error_description":""#,
+                $text,
+                "\",",
+                problem!($status, tail)
+            ),
+        }
+    };
+}
+
+const WIRE: [Wire; Resource::ANSWERS] = [
+    wire!(UNAUTHORIZED),
+    wire!(BAD_REQUEST, "invalid_request", "More than one access token was sent"),
+    wire!(BAD_REQUEST, "invalid_request", "Malformed Authorization header"),
+    wire!(UNAUTHORIZED, "invalid_token", "The access token is sender-constrained"),
+    wire!(UNAUTHORIZED, "invalid_token", "The client certificate does not match the token"),
+    wire!(UNAUTHORIZED, "invalid_token", "The access token is invalid or expired"),
+    wire!(FORBIDDEN, "insufficient_scope", "The token lacks a required scope"),
+    wire!(SERVICE_UNAVAILABLE),
+    wire!(INTERNAL_SERVER_ERROR),
+];
+
+/// The row of a refusal.
+fn row(error: &AuthError) -> usize {
+    match (error.kind(), error.reason()) {
+        (ErrorKind::MissingToken, _) => 0,
+        (_, Reason::SeveralTokens) => 1,
+        (ErrorKind::InvalidRequest, _) => 2,
+        (_, Reason::SenderConstrained) => 3,
+        (_, Reason::CertificateBound) => 4,
+        (ErrorKind::InvalidToken, _) => 5,
+        (ErrorKind::InsufficientScope, _) => 6,
+        (ErrorKind::Unavailable, _) => 7,
+        (ErrorKind::Misconfigured, _) => 8,
+    }
+}
+
+/// The challenge of a refusal; none for our own trouble. Made once, but for the scope that a route asks for.
+fn challenge(error: &AuthError, row: usize, resource: &Resource) -> Option<HeaderValue> {
+    match error.kind() {
+        ErrorKind::Unavailable | ErrorKind::Misconfigured => None,
+        ErrorKind::InsufficientScope => new_challenge(row, error.required_scope(), resource),
+        kind => {
+            let scope = resource.challenge_scope.as_deref().filter(|_| kind == ErrorKind::MissingToken);
+            resource.challenges.get(row)?.get_or_init(|| new_challenge(row, scope, resource)).clone()
+        }
+    }
+}
+
+/// Its parameters in a fixed order.
+fn new_challenge(row: usize, scope: Option<&str>, resource: &Resource) -> Option<HeaderValue> {
+    let (code, description) = WIRE.get(row)?.error.unzip();
     let parameters = [
         ("realm", resource.realm.as_deref()),
         ("error", code),
@@ -57,15 +115,12 @@ fn challenge(error: &AuthError, resource: &Resource) -> Option<HeaderValue> {
         ("resource_metadata", resource.metadata.as_ref().map(|metadata| metadata.url.as_str())),
     ];
     let mut text = String::from("Bearer");
-    let mut separator = ' ';
+    let mut separator = " ";
     for (name, value) in parameters {
         let Some(value) = value else { continue };
-        text.push(separator);
-        if separator == ',' {
-            text.push(' ');
-        }
+        text.push_str(separator);
         push_parameter(&mut text, name, value);
-        separator = ',';
+        separator = ", ";
     }
     HeaderValue::try_from(text).ok()
 }
@@ -83,20 +138,41 @@ fn push_parameter(text: &mut String, name: &str, value: &str) {
     text.push('"');
 }
 
+/// The maps of a request that goes no further, emptied: its refusal needs no new ones.
+#[derive(Default)]
+pub(crate) struct Recycled {
+    headers: HeaderMap,
+    extensions: Extensions,
+}
+
+impl Recycled {
+    pub(crate) fn from<Q>(request: &mut Request<Q>) -> Self {
+        let mut headers = std::mem::take(request.headers_mut());
+        let mut extensions = std::mem::take(request.extensions_mut());
+        headers.clear();
+        extensions.clear();
+        Recycled { headers, extensions }
+    }
+}
+
 /// The whole answer to a refused request. `resource` is absent only where the layer is missing.
 pub(crate) fn refuse<B>(
     error: AuthError,
     resource: Option<&Resource>,
     head: bool,
     body: &impl RefusalBody<B>,
+    recycled: Recycled,
 ) -> Response<B> {
-    let (content_type, text) = content(&error, resource);
+    let row = row(&error);
+    let wire = &WIRE[row];
+    let (content_type, text) = content(&error, wire, resource);
     let text = if head { Bytes::new() } else { text };
     let mut response = Response::new(body.body(text));
-    *response.status_mut() = status(error.kind());
+    *response.status_mut() = wire.status;
+    (*response.headers_mut(), *response.extensions_mut()) = (recycled.headers, recycled.extensions);
     let headers = response.headers_mut();
-    if let Some(challenge) = resource.and_then(|resource| challenge(&error, resource)) {
-        headers.append(WWW_AUTHENTICATE, challenge);
+    if let Some(challenge) = resource.and_then(|resource| challenge(&error, row, resource)) {
+        headers.insert(WWW_AUTHENTICATE, challenge);
     }
     headers.insert(CACHE_CONTROL, NO_STORE);
     if body.carries() {
@@ -117,35 +193,33 @@ fn retry_after(wait: Option<Duration>) -> HeaderValue {
     })
 }
 
-fn content(error: &AuthError, resource: Option<&Resource>) -> (HeaderValue, Bytes) {
-    let (code, description) = wire(error.reason(), error.kind()).unzip();
-    let refusal = Refusal {
-        status: status(error.kind()),
-        error: code,
-        description,
-        scope: error.required_scope(),
-        code: error.code(),
-    };
-    let hook = resource.and_then(|resource| resource.refusal_body.as_ref());
+fn content(error: &AuthError, wire: &Wire, resource: Option<&Resource>) -> (HeaderValue, Bytes) {
+    let standard = (PROBLEM, Bytes::from_static(wire.problem.as_bytes()));
+    let Some(hook) = resource.and_then(|resource| resource.refusal_body.as_ref()) else { return standard };
+    let (code, description) = wire.error.unzip();
+    let refusal =
+        Refusal { status: wire.status, error: code, description, scope: error.required_scope(), code: error.code() };
     // A hook that panics must not turn a refusal into a broken connection.
-    let own = hook.and_then(|hook| match catch_unwind(AssertUnwindSafe(|| hook(&refusal))) {
-        Ok(content) => Some(content),
-        Err(_) => {
-            telemetry::body_hook_failed();
-            None
-        }
-    });
-    own.unwrap_or_else(|| (PROBLEM, problem(&refusal)))
+    catch_unwind(AssertUnwindSafe(|| hook(&refusal))).unwrap_or_else(|_| {
+        telemetry::body_hook_failed();
+        standard
+    })
 }
 
-/// RFC 9457 with the members of RFC 6749 section 5.2 beside it.
-fn problem(refusal: &Refusal<'_>) -> Bytes {
-    let mut document = serde_json::Map::new();
-    document.insert("title".into(), refusal.status.canonical_reason().into());
-    document.insert("status".into(), refusal.status.as_u16().into());
-    if let (Some(error), Some(description)) = (refusal.error, refusal.description) {
-        document.insert("error".into(), error.into());
-        document.insert("error_description".into(), description.into());
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_problem_document_says_what_its_row_says() {
+        for wire in &WIRE {
+            let document: serde_json::Value = serde_json::from_str(wire.problem).unwrap();
+            assert_eq!(document["status"], wire.status.as_u16());
+            assert_eq!(document["title"], wire.status.canonical_reason().unwrap());
+            let (code, description) = wire.error.unzip();
+            assert_eq!(document.get("error").and_then(|code| code.as_str()), code);
+            assert_eq!(document.get("error_description").and_then(|text| text.as_str()), description);
+            assert_eq!(document.as_object().unwrap().len(), if code.is_some() { 4 } else { 2 });
+        }
     }
-    serde_json::Value::Object(document).to_string().into()
 }

@@ -13,7 +13,7 @@ use http::request::Parts;
 use serde::de::DeserializeOwned;
 
 use super::body::BytesBody;
-use super::challenge::refuse;
+use super::challenge::{Recycled, refuse};
 use super::passage::{Visitor, visitor};
 use crate::telemetry::{self, Decision};
 use crate::token::claims::Claims;
@@ -50,7 +50,7 @@ impl AuthRejection {
 
 impl IntoResponse for AuthRejection {
     fn into_response(self) -> Response {
-        refuse::<Body>(self.error, self.resource.as_deref(), self.head, &BytesBody)
+        refuse::<Body>(self.error, self.resource.as_deref(), self.head, &BytesBody, Recycled::default())
     }
 }
 

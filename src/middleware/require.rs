@@ -12,7 +12,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::body::{BytesBody, EmptyBody, MapBody, RefusalBody};
-use super::challenge::refuse;
+use super::challenge::{Recycled, refuse};
 use super::passage::{Because, Visitor, visitor};
 use crate::error::{ConfigError, ConfigProblem};
 use crate::meters::Stopwatch;
@@ -246,13 +246,14 @@ where
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, request: Request<Q>) -> Self::Future {
+    fn call(&mut self, mut request: Request<Q>) -> Self::Future {
         let state = match self.require.rule.judge(request.extensions()) {
             Ok(()) => State::Inner { future: self.inner.call(request) },
             Err(error) => {
                 let resource = visitor(request.extensions()).ok().map(|visitor| visitor.resource().clone());
                 let head = request.method() == Method::HEAD;
-                let response = refuse(error, resource.as_deref(), head, &self.require.body);
+                let recycled = Recycled::from(&mut request);
+                let response = refuse(error, resource.as_deref(), head, &self.require.body, recycled);
                 State::Refused { response: Some(response) }
             }
         };

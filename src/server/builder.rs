@@ -261,6 +261,7 @@ impl ResourceServerBuilder {
             challenge_scope: (!self.challenge_scope.is_empty()).then(|| self.challenge_scope.join(" ")),
             refusal_body: self.refusal_body.clone(),
             audit_sink: self.audit_sink.clone(),
+            challenges: Default::default(),
             identifier,
         }
     }

@@ -5,6 +5,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use http::HeaderValue;
+
 use crate::clock::{Clock, Now};
 use crate::meters::{self, Stopwatch};
 use crate::remote::last_good::KeyWatch;
@@ -16,9 +18,9 @@ use crate::server::verifier::{Round, Stuck, Verifier};
 use crate::store::token_cache::{Entry, TokenCache};
 use crate::telemetry::{self, Decision};
 use crate::token::access_token::AccessToken;
-use crate::token::claims::{ClaimSet, Claims};
+use crate::token::claims::{ClaimSet, Claims, Lasting};
 use crate::token::error::{AuthError, Reason};
-use crate::token::request::{MAX_TOKEN, ResourceRequest, Scheme};
+use crate::token::request::{MAX_TOKEN, ResourceRequest, Scheme, unread_token};
 use crate::token::resource::Resource;
 use crate::verify::times::Times;
 
@@ -85,26 +87,43 @@ impl ResourceServer {
     /// [`AuthError`]: the token is absent or bad, or could not be judged
     /// ([`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable)).
     pub async fn authenticate(&self, request: ResourceRequest<'_>) -> Result<Claims, AuthError> {
-        match self.begin(request) {
+        match self.begin(request, None) {
             Progress::Done(result) => result,
             Progress::Waiting(later) => later.await,
         }
     }
 
-    /// True if this server made these claims from this very token, so that a nested layer need not again.
-    /// They may have been kept since an earlier request, so what time can change is judged all the same.
-    pub(crate) fn has_verified(&self, claims: &Claims, request: ResourceRequest<'_>) -> bool {
-        let (set, now) = (claims.set(), Now::read(&*self.inner.clock));
-        Arc::ptr_eq(&set.resource, &self.inner.resource)
-            && request.token().is_some_and(|token| self.inner.cache.digest(token) == set.digest)
-            && key_is_believed(set, now.wall)
-            && self.inner.still_holds(set, now.wall).is_ok()
+    /// Looks at the token where it stands, before anything is read: enough to know it again.
+    #[inline]
+    pub(crate) fn glance(&self, authorization: &HeaderValue) -> Option<Glance> {
+        self.inner.glance(unread_token(authorization)?).ok()
     }
 
-    /// Judges what can be judged now; only what must be fetched is left to a future.
-    pub(crate) fn begin(&self, request: ResourceRequest<'_>) -> Progress {
+    /// True if this server made these claims from this very token, so that a nested layer need not again.
+    /// They may have been kept since an earlier request, so what time can change is judged all the same.
+    pub(crate) fn has_verified(&self, claims: &Claims, glance: &Glance) -> bool {
+        let (set, wall) = (claims.set(), glance.now.wall);
+        Arc::ptr_eq(&set.resource, &self.inner.resource)
+            && glance.digest == set.digest
+            && claims.lasting().key_is_believed(wall)
+            && self.inner.still_holds(claims, wall).is_ok()
+    }
+
+    /// The result for a token that was verified before; none for any other.
+    #[inline]
+    pub(crate) fn recall(&self, glance: &Glance) -> Option<Result<Claims, AuthError>> {
+        let verdict = self.inner.recall(glance)?;
+        if verdict.holds.is_err() {
+            return Some(self.inner.conclude(Ok(verdict)));
+        }
+        telemetry::decided(Decision::Authenticated, Some(verdict.claims.set()), Some(&self.inner.resource));
+        Some(Ok(verdict.claims))
+    }
+
+    /// Judges what can be judged now; only what must be fetched is left to a future. A glance was in vain.
+    pub(crate) fn begin(&self, request: ResourceRequest<'_>, glance: Option<Glance>) -> Progress {
         let inner = &self.inner;
-        match inner.judge(request) {
+        match inner.judge(request, glance) {
             Ok(verdict) => Progress::Done(inner.conclude(Ok(verdict))),
             Err(Held::Refused(error)) => Progress::Done(inner.conclude(Err(error))),
             Err(Held::Waits(wait)) => {
@@ -116,6 +135,12 @@ impl ResourceServer {
             }
         }
     }
+}
+
+/// What a token is known by, and when it was looked at.
+pub(crate) struct Glance {
+    digest: u128,
+    now: Now,
 }
 
 /// A verified token, and whether it may be used as it was presented, now.
@@ -156,15 +181,24 @@ impl Inner {
         result.and_then(|()| claims.ok_or_else(|| Reason::MissingToken.into()))
     }
 
-    fn judge(&self, request: ResourceRequest<'_>) -> Result<Verdict, Held> {
+    fn judge(&self, request: ResourceRequest<'_>, glance: Option<Glance>) -> Result<Verdict, Held> {
         let token = request.token().ok_or(Reason::MissingToken)?;
-        let now = Now::read(&*self.clock);
-        let digest = self.admissible(token, now)?;
-        let entry = self.cached(digest, now);
-        meters::cache_lookup(entry.is_some());
-        if let Some(entry) = entry {
-            return Ok(self.judge_again(entry, now));
-        }
+        let glance = match glance {
+            Some(in_vain) => in_vain,
+            None => {
+                let glance = self.glance(token.as_bytes())?;
+                if let Some(verdict) = self.recall(&glance) {
+                    return Ok(verdict);
+                }
+                glance
+            }
+        };
+        meters::cache_lookup(false);
+        self.verify_now(token, glance)
+    }
+
+    fn verify_now(&self, token: &str, glance: Glance) -> Result<Verdict, Held> {
+        let Glance { digest, now } = glance;
         let watch = Stopwatch::start();
         let verdict = self.verifier.verify(token, now, Round::First);
         watch.verified();
@@ -177,32 +211,38 @@ impl Inner {
         }
     }
 
-    fn admissible(&self, token: &str, now: Now) -> Result<u128, Reason> {
+    #[inline]
+    fn glance(&self, token: &[u8]) -> Result<Glance, Reason> {
         if token.len() > MAX_TOKEN {
             return Err(Reason::TokenTooLarge);
         }
+        let now = Now::read(&*self.clock);
         if now.wall < EARLIEST {
             return Err(Reason::ClockNotSet);
         }
-        Ok(self.cache.digest(token))
+        Ok(Glance { digest: self.cache.digest(token), now })
     }
 
     /// An entry whose key has left its set, or whose set is due for a look, is no entry: the token is verified
     /// anew, by the keys of now.
-    fn cached(&self, digest: u128, now: Now) -> Option<Entry> {
-        self.cache.get(digest, now).filter(|entry| key_is_believed(entry.claims.set(), entry.wall(now)))
+    #[inline]
+    fn recall(&self, glance: &Glance) -> Option<Verdict> {
+        let now = glance.now;
+        let entry = self.cache.get(glance.digest, now)?;
+        let wall = entry.wall(now);
+        if !entry.claims.lasting().key_is_believed(wall) {
+            return None;
+        }
+        meters::cache_lookup(true);
+        // A hit proves the signature only; whatever time can change is judged again.
+        let holds = self.still_holds(&entry.claims, wall);
+        Some(Verdict { claims: entry.claims, holds })
     }
 
-    /// A hit proves the signature only; whatever time can change is judged again.
-    fn judge_again(&self, entry: Entry, now: Now) -> Verdict {
-        let holds = self.still_holds(entry.claims.set(), entry.wall(now));
-        Verdict { claims: entry.claims, holds }
-    }
-
-    fn still_holds(&self, set: &ClaimSet, wall: u64) -> Result<(), Reason> {
-        let times = Times { expires_at: set.expires_at, not_before: set.not_before, issued_at: None };
-        times.check(wall, self.leeway)?;
-        check_binding(set)
+    fn still_holds(&self, claims: &Claims, wall: u64) -> Result<(), Reason> {
+        let Lasting { expires_at, not_before, is_bound, .. } = *claims.lasting();
+        Times { expires_at, not_before, issued_at: None }.check(wall, self.leeway)?;
+        if is_bound { check_binding(claims.set()) } else { Ok(()) }
     }
 
     /// A bound token is remembered as well: how it must be presented is judged on every request.
@@ -237,11 +277,6 @@ impl Inner {
         }
         Err(Reason::KeysUnavailable.into())
     }
-}
-
-/// False once the key that signed has left its set, or its set was not looked at for too long.
-fn key_is_believed(set: &ClaimSet, wall: u64) -> bool {
-    set.key_life.as_ref().is_none_or(|life| life.is_believed(wall))
 }
 
 /// The token decides how it must be presented: a binding that cannot be checked is a refusal, or a

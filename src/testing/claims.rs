@@ -90,6 +90,7 @@ impl TestClaims {
             challenge_scope: None,
             refusal_body: None,
             audit_sink: None,
+            challenges: Default::default(),
         };
         let set = ClaimSet {
             issuer: text("iss").unwrap_or_default().into(),

@@ -40,8 +40,11 @@ pub struct Claims<T = ()> {
     scheme: Scheme,
 }
 
-/// One verified token, with the typed view `T` of its payload.
+/// One verified token, with the typed view `T` of its payload. What each request judges again stands first, beside
+/// the counters of the `Arc`: a hit touches one line of memory.
+#[repr(C)]
 struct Verified<T> {
+    lasting: Lasting,
     set: Arc<ClaimSet>,
     extra: T,
     views: View,
@@ -72,6 +75,23 @@ pub(crate) struct ClaimSet {
     pub(crate) key_life: Option<Arc<KeyLife>>,
     /// The keyed digest of the token's text, equal for the very same token only.
     pub(crate) digest: u128,
+}
+
+/// What decides whether a token still holds. Times are seconds since 1970.
+#[derive(Debug, Clone)]
+pub(crate) struct Lasting {
+    pub(crate) expires_at: u64,
+    pub(crate) not_before: Option<u64>,
+    /// Of the key that signed: the token lives no longer than its key. Absent where no key did.
+    pub(crate) key_life: Option<Arc<KeyLife>>,
+    pub(crate) is_bound: bool,
+}
+
+impl Lasting {
+    /// False once the key that signed has left its set, or its set was not looked at for too long.
+    pub(crate) fn key_is_believed(&self, wall: u64) -> bool {
+        self.key_life.as_ref().is_none_or(|life| life.is_believed(wall))
+    }
 }
 
 /// Whom a token is for: the `aud` claim (RFC 7519 section 4.1.3), one or several exact strings.
@@ -105,7 +125,13 @@ pub(crate) struct Confirmation {
 
 impl Claims {
     pub(crate) fn new(set: ClaimSet, scheme: Scheme) -> Self {
-        let verified = Verified { set: Arc::new(set), extra: (), views: View::default() };
+        let lasting = Lasting {
+            expires_at: set.expires_at,
+            not_before: set.not_before,
+            key_life: set.key_life.clone(),
+            is_bound: set.confirmation.is_some(),
+        };
+        let verified = Verified { lasting, set: Arc::new(set), extra: (), views: View::default() };
         Claims { verified: Arc::new(verified), scheme }
     }
 
@@ -126,13 +152,18 @@ impl Claims {
 
     fn read_typed<T: DeserializeOwned>(&self) -> Result<Arc<Verified<T>>, serde_json::Error> {
         let extra = serde_json::from_str(&self.set().payload)?;
-        Ok(Arc::new(Verified { set: self.verified.set.clone(), extra, views: View::default() }))
+        let (lasting, set) = (self.verified.lasting.clone(), self.verified.set.clone());
+        Ok(Arc::new(Verified { lasting, set, extra, views: View::default() }))
     }
 }
 
 impl<T> Claims<T> {
     pub(crate) fn set(&self) -> &ClaimSet {
         &self.verified.set
+    }
+
+    pub(crate) fn lasting(&self) -> &Lasting {
+        &self.verified.lasting
     }
 
     /// Your own type, as this token fills it.

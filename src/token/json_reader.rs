@@ -7,6 +7,9 @@ use super::json::{Json, JsonError, Object};
 /// Deepest nesting that is read; far below what would trouble a small stack.
 pub(super) const MAX_DEPTH: usize = 16;
 
+/// As many members as most payloads have.
+const USUAL_MEMBERS: usize = 16;
+
 /// Reads exactly one value and refuses repeated members at every depth.
 fn parse(bytes: &[u8]) -> Result<Json<'_>, JsonError> {
     let value = parse_lenient(bytes)?;
@@ -18,7 +21,10 @@ fn parse(bytes: &[u8]) -> Result<Json<'_>, JsonError> {
 
 /// Reads exactly one value; repeated members are only marked, for texts whose parts are judged singly.
 pub(crate) fn parse_lenient(bytes: &[u8]) -> Result<Json<'_>, JsonError> {
-    let text = std::str::from_utf8(bytes).map_err(|_| JsonError::NotUtf8)?;
+    parse_text(std::str::from_utf8(bytes).map_err(|_| JsonError::NotUtf8)?)
+}
+
+fn parse_text(text: &str) -> Result<Json<'_>, JsonError> {
     let mut reader = Reader { text, at: 0 };
     let value = reader.value(0)?;
     reader.skip_space();
@@ -46,6 +52,10 @@ struct Reader<'a> {
 impl<'a> Reader<'a> {
     fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
+    }
+
+    fn rest(&self) -> &'a [u8] {
+        self.text.as_bytes().get(self.at..).unwrap_or_default()
     }
 
     fn skip_space(&mut self) {
@@ -92,7 +102,7 @@ impl<'a> Reader<'a> {
 
     fn object(&mut self, depth: usize) -> Result<Json<'a>, JsonError> {
         self.expect(b'{')?;
-        let mut members = Vec::new();
+        let mut members = Vec::with_capacity(if depth == 1 { USUAL_MEMBERS } else { 4 });
         self.skip_space();
         if !self.eat(b'}') {
             loop {
@@ -144,7 +154,7 @@ impl<'a> Reader<'a> {
                     copy.push(self.escape()?);
                     run = self.at;
                 }
-                Some(byte) if byte >= 0x20 => self.at += 1,
+                Some(byte) if byte >= 0x20 => self.at += plain_run(self.rest()).max(1),
                 _ => return Err(JsonError::Syntax),
             }
         }
@@ -227,6 +237,26 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// How many bytes come before the first quote, backslash or control character, eight at a time: texts are most of
+/// what is read.
+fn plain_run(bytes: &[u8]) -> usize {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGHS: u64 = 0x8080_8080_8080_8080;
+    // The high bit of each byte below `limit`; above the first such byte the answer may be wrong, and is not used.
+    let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word & HIGHS;
+    let (words, rest) = bytes.as_chunks();
+    let mut length = 0;
+    for word in words {
+        let word = u64::from_le_bytes(*word);
+        let ends = below(word, 0x20) | below(word ^ (ONES * 0x22), 1) | below(word ^ (ONES * 0x5c), 1);
+        if ends != 0 {
+            return length + ends.trailing_zeros() as usize / 8;
+        }
+        length += 8;
+    }
+    length + rest.iter().position(|byte| matches!(byte, 0..0x20 | b'"' | b'\\')).unwrap_or(rest.len())
+}
+
 fn inside(depth: usize) -> Result<usize, JsonError> {
     if depth < MAX_DEPTH { Ok(depth + 1) } else { Err(JsonError::TooDeep) }
 }
@@ -254,6 +284,18 @@ mod tests {
 
     fn refused(text: &str) -> JsonError {
         parse(text.as_bytes()).expect_err(text)
+    }
+
+    #[test]
+    fn a_run_of_plain_text_ends_at_each_special_byte_at_every_place() {
+        for length in 0..40 {
+            for (end, special) in (0..=255u8).map(|byte| (byte, byte < 0x20 || byte == b'"' || byte == b'\\')) {
+                let mut text = vec![b'a'; length];
+                text.extend([end, 0xff, b'"', 0]);
+                assert_eq!(plain_run(&text), if special { length } else { length + 2 }, "{length} {end}");
+            }
+            assert_eq!(plain_run(&vec![b'~'; length]), length);
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What a request says about its token, read once from its headers.
 
-use http::HeaderMap;
 use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue};
 
 use super::error::{AuthError, Reason};
 
@@ -51,6 +51,9 @@ pub struct ResourceRequest<'a> {
 }
 
 impl<'a> ResourceRequest<'a> {
+    /// A request without credentials.
+    pub(crate) const NONE: Self = ResourceRequest { token: None };
+
     /// Reads the headers of a request.
     pub fn read(headers: &'a HeaderMap) -> Result<Self, AuthError> {
         let mut values = headers.get_all(AUTHORIZATION).iter();
@@ -78,6 +81,21 @@ impl<'a> ResourceRequest<'a> {
     }
 }
 
+/// The bytes where a Bearer token must stand in this field, their characters not looked at: equal to those of a token
+/// that was read before, they are that token. Where [`ResourceRequest::read`] finds a token, it is this.
+#[inline]
+pub(crate) fn unread_token(field: &HeaderValue) -> Option<&[u8]> {
+    let (scheme, rest) = field.as_bytes().split_at_checked(BEARER.len())?;
+    // As nearly everybody writes it, compared as one piece.
+    if scheme != b"Bearer " && !scheme.eq_ignore_ascii_case(BEARER) {
+        return None;
+    }
+    let spaces = rest.iter().take_while(|&&byte| byte == b' ').count();
+    rest.get(spaces..)
+}
+
+const BEARER: &[u8] = b"bearer ";
+
 impl std::fmt::Debug for ResourceRequest<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ResourceRequest").field("has_token", &self.has_token()).finish()
@@ -101,10 +119,26 @@ fn bearer_token(value: &[u8]) -> Result<Option<&str>, AuthError> {
 
 /// One token68: letters, digits and `-._~+/`, then only `=`.
 fn token68(value: &[u8]) -> Option<&str> {
-    let body = value.iter().take_while(|byte| byte.is_ascii_alphanumeric() || b"-._~+/".contains(byte)).count();
+    // Whole pieces first, each without a branch: tokens are long and seldom padded.
+    let mut rest = value;
+    while let Some((piece, tail)) = rest.split_at_checked(32) {
+        if !piece.iter().fold(true, |good, &byte| good & is_token68(byte)) {
+            break;
+        }
+        rest = tail;
+    }
+    let body = value.len() - rest.len() + rest.iter().take_while(|&&byte| is_token68(byte)).count();
     let padding = value.get(body..)?;
     let good = body > 0 && padding.iter().all(|&byte| byte == b'=');
     if good { std::str::from_utf8(value).ok() } else { None }
+}
+
+fn is_token68(byte: u8) -> bool {
+    (byte | 0x20).wrapping_sub(b'a') < 26
+        || matches!(byte, b'-'..=b'9')
+        || (byte == b'_')
+        || (byte == b'~')
+        || (byte == b'+')
 }
 
 /// A comma outside a quoted string, followed by a scheme that carries tokens: two credentials in one
@@ -140,11 +174,39 @@ mod tests {
     fn read(values: &[&[u8]]) -> Result<Option<String>, &'static str> {
         let mut headers = HeaderMap::new();
         for value in values {
-            headers.append(AUTHORIZATION, http::HeaderValue::from_bytes(value).unwrap());
+            headers.append(AUTHORIZATION, HeaderValue::from_bytes(value).unwrap());
         }
         match ResourceRequest::read(&headers) {
             Ok(request) => Ok(request.token().map(String::from)),
             Err(error) => Err(error.code()),
+        }
+    }
+
+    #[test]
+    fn c6750_2_1_b_each_byte_is_judged_alike_at_every_place() {
+        for byte in 0..=255u8 {
+            let named = byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte);
+            for length in [1, 31, 32, 33, 64, 100] {
+                for place in [0, length / 2, length - 1] {
+                    let mut value = vec![b'a'; length];
+                    value[place] = byte;
+                    // Padding is the only other byte, at the end only and not alone.
+                    let padded = byte == b'=' && place == length - 1 && length > 1;
+                    assert_eq!(token68(&value).is_some(), named || padded, "{byte} at {place} of {length}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_token_that_is_read_is_the_unread_one() {
+        for value in ["Bearer abc", "bEaReR   a.b.c==", "Bearer a,b", "Bearer", "Bearer ", "Basic abc", "DPoP abc", ""]
+        {
+            let mut headers = HeaderMap::new();
+            headers.append(AUTHORIZATION, value.parse().unwrap());
+            if let Ok(Some(token)) = ResourceRequest::read(&headers).map(|request| request.token()) {
+                assert_eq!(unread_token(&headers[AUTHORIZATION]), Some(token.as_bytes()), "{value}");
+            }
         }
     }
 

@@ -1,6 +1,9 @@
 //! The protected resource as it names itself in challenges and metadata.
 
 use std::fmt;
+use std::sync::OnceLock;
+
+use http::HeaderValue;
 
 use super::refusal::RefusalHook;
 use crate::audit::AuditSink;
@@ -16,6 +19,13 @@ pub(crate) struct Resource {
     pub(crate) challenge_scope: Option<String>,
     pub(crate) refusal_body: Option<RefusalHook>,
     pub(crate) audit_sink: Option<AuditSink>,
+    /// The challenges of the refusals that say the same to everybody, each made when first needed.
+    pub(crate) challenges: [OnceLock<Option<HeaderValue>>; Self::ANSWERS],
+}
+
+impl Resource {
+    /// How many kinds of refusals there are on the wire.
+    pub(crate) const ANSWERS: usize = 9;
 }
 
 /// Where the protected resource metadata document stands (RFC 9728 section 3.1).

@@ -67,7 +67,7 @@ fn date(payload: &Object<'_>, name: &str, round: Round) -> Result<Option<u64>, A
 /// `text` is a JSON number. Negative dates and those beyond the year 9999 are refused. Read digit by digit: as a
 /// float, a long row of nines would round up into the next second.
 fn seconds(text: &str, round: Round) -> Option<u64> {
-    if text.contains(['e', 'E']) {
+    if text.bytes().any(|byte| matches!(byte, b'e' | b'E')) {
         return scientific(text, round);
     }
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));

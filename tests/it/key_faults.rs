@@ -193,7 +193,11 @@ fn r74_s11_06_waiters_end_with_their_runtime_although_the_fetch_hangs() {
     assert!(began.elapsed() < 4 * SECOND, "{:?}", began.elapsed());
     let after = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     for waiting in waiting {
-        assert!(after.block_on(waiting).unwrap_err().is_cancelled(), "ended, and by no panic");
+        // On a slow machine its two seconds may have passed before.
+        match after.block_on(waiting) {
+            Ok(verdict) => assert_eq!(verdict, "keys_unavailable"),
+            Err(ended) => assert!(ended.is_cancelled(), "ended, and by no panic"),
+        }
     }
     // The hung attempt counts as failed, and the server is of use to another runtime.
     assert_eq!(after.block_on(verdict(&wired.server, &wired.token)), "keys_unavailable");
