@@ -58,9 +58,7 @@ where
                             layer.admit(&mut request, claims);
                             State::Inner { future: inner.call(request) }
                         }
-                        Err(error) => {
-                            State::Refused { response: Some(layer.refuse(error, &mut request)) }
-                        }
+                        Err(error) => State::Refused { response: Some(layer.refuse(error, &mut request)) },
                     }
                 }
             };

@@ -19,6 +19,8 @@ const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 /// What a client is told, fixed: the error code of RFC 6750 section 3.1, a text, and both as a problem document
 /// (RFC 9457, with the members of RFC 6749 section 5.2). It learns no more than that.
 struct Wire {
+    /// Its place among the challenges that a resource keeps.
+    place: usize,
     status: StatusCode,
     error: Option<(&'static str, &'static str)>,
     problem: &'static str,
@@ -46,11 +48,12 @@ macro_rules! problem {
 }
 
 macro_rules! wire {
-    ($status:ident) => {
-        Wire { status: StatusCode::$status, error: None, problem: problem!($status) }
+    ($place:literal, $status:ident) => {
+        Wire { place: $place, status: StatusCode::$status, error: None, problem: problem!($status) }
     };
-    ($status:ident, $code:literal, $text:literal) => {
+    ($place:literal, $status:ident, $code:literal, $text:literal) => {
         Wire {
+            place: $place,
             status: StatusCode::$status,
             error: Some(($code, $text)),
             problem: concat!(
@@ -65,48 +68,46 @@ macro_rules! wire {
     };
 }
 
-const WIRE: [Wire; Resource::ANSWERS] = [
-    wire!(UNAUTHORIZED),
-    wire!(BAD_REQUEST, "invalid_request", "More than one access token was sent"),
-    wire!(BAD_REQUEST, "invalid_request", "Malformed Authorization header"),
-    wire!(UNAUTHORIZED, "invalid_token", "The access token is sender-constrained"),
-    wire!(UNAUTHORIZED, "invalid_token", "The client certificate does not match the token"),
-    wire!(UNAUTHORIZED, "invalid_token", "The access token is invalid or expired"),
-    wire!(FORBIDDEN, "insufficient_scope", "The token lacks a required scope"),
-    wire!(SERVICE_UNAVAILABLE),
-    wire!(INTERNAL_SERVER_ERROR),
-];
+static ANONYMOUS: Wire = wire!(0, UNAUTHORIZED);
+static SEVERAL: Wire = wire!(1, BAD_REQUEST, "invalid_request", "More than one access token was sent");
+static MALFORMED: Wire = wire!(2, BAD_REQUEST, "invalid_request", "Malformed Authorization header");
+static CONSTRAINED: Wire = wire!(3, UNAUTHORIZED, "invalid_token", "The access token is sender-constrained");
+static CERTIFICATE: Wire = wire!(4, UNAUTHORIZED, "invalid_token", "The client certificate does not match the token");
+static INVALID: Wire = wire!(5, UNAUTHORIZED, "invalid_token", "The access token is invalid or expired");
+static SCOPE: Wire = wire!(6, FORBIDDEN, "insufficient_scope", "The token lacks a required scope");
+static UNAVAILABLE: Wire = wire!(7, SERVICE_UNAVAILABLE);
+static MISCONFIGURED: Wire = wire!(8, INTERNAL_SERVER_ERROR);
 
-/// The row of a refusal.
-fn row(error: &AuthError) -> usize {
+fn wire(error: &AuthError) -> &'static Wire {
     match (error.kind(), error.reason()) {
-        (ErrorKind::MissingToken, _) => 0,
-        (_, Reason::SeveralTokens) => 1,
-        (ErrorKind::InvalidRequest, _) => 2,
-        (_, Reason::SenderConstrained) => 3,
-        (_, Reason::CertificateBound) => 4,
-        (ErrorKind::InvalidToken, _) => 5,
-        (ErrorKind::InsufficientScope, _) => 6,
-        (ErrorKind::Unavailable, _) => 7,
-        (ErrorKind::Misconfigured, _) => 8,
+        (ErrorKind::MissingToken, _) => &ANONYMOUS,
+        (_, Reason::SeveralTokens) => &SEVERAL,
+        (ErrorKind::InvalidRequest, _) => &MALFORMED,
+        (_, Reason::SenderConstrained) => &CONSTRAINED,
+        (_, Reason::CertificateBound) => &CERTIFICATE,
+        (ErrorKind::InvalidToken, _) => &INVALID,
+        (ErrorKind::InsufficientScope, _) => &SCOPE,
+        (ErrorKind::Unavailable, _) => &UNAVAILABLE,
+        (ErrorKind::Misconfigured, _) => &MISCONFIGURED,
     }
 }
 
 /// The challenge of a refusal; none for our own trouble. Made once, but for the scope that a route asks for.
-fn challenge(error: &AuthError, row: usize, resource: &Resource) -> Option<HeaderValue> {
+fn challenge(error: &AuthError, wire: &Wire, resource: &Resource) -> Option<HeaderValue> {
     match error.kind() {
         ErrorKind::Unavailable | ErrorKind::Misconfigured => None,
-        ErrorKind::InsufficientScope => new_challenge(row, error.required_scope(), resource),
+        ErrorKind::InsufficientScope => new_challenge(wire, error.required_scope(), resource),
         kind => {
             let scope = resource.challenge_scope.as_deref().filter(|_| kind == ErrorKind::MissingToken);
-            resource.challenges.get(row)?.get_or_init(|| new_challenge(row, scope, resource)).clone()
+            let kept = resource.challenges.get(wire.place)?;
+            kept.get_or_init(|| new_challenge(wire, scope, resource)).clone()
         }
     }
 }
 
 /// Its parameters in a fixed order.
-fn new_challenge(row: usize, scope: Option<&str>, resource: &Resource) -> Option<HeaderValue> {
-    let (code, description) = WIRE.get(row)?.error.unzip();
+fn new_challenge(wire: &Wire, scope: Option<&str>, resource: &Resource) -> Option<HeaderValue> {
+    let (code, description) = wire.error.unzip();
     let parameters = [
         ("realm", resource.realm.as_deref()),
         ("error", code),
@@ -163,15 +164,14 @@ pub(crate) fn refuse<B>(
     body: &impl RefusalBody<B>,
     recycled: Recycled,
 ) -> Response<B> {
-    let row = row(&error);
-    let wire = &WIRE[row];
+    let wire = wire(&error);
     let (content_type, text) = content(&error, wire, resource);
     let text = if head { Bytes::new() } else { text };
     let mut response = Response::new(body.body(text));
     *response.status_mut() = wire.status;
     (*response.headers_mut(), *response.extensions_mut()) = (recycled.headers, recycled.extensions);
     let headers = response.headers_mut();
-    if let Some(challenge) = resource.and_then(|resource| challenge(&error, row, resource)) {
+    if let Some(challenge) = resource.and_then(|resource| challenge(&error, wire, resource)) {
         headers.insert(WWW_AUTHENTICATE, challenge);
     }
     headers.insert(CACHE_CONTROL, NO_STORE);
@@ -212,7 +212,11 @@ mod tests {
 
     #[test]
     fn every_problem_document_says_what_its_row_says() {
-        for wire in &WIRE {
+        let rows = [&ANONYMOUS, &SEVERAL, &MALFORMED, &CONSTRAINED, &CERTIFICATE, &INVALID, &SCOPE];
+        let rows: Vec<_> = rows.into_iter().chain([&UNAVAILABLE, &MISCONFIGURED]).collect();
+        assert_eq!(rows.len(), Resource::ANSWERS);
+        for (place, wire) in rows.into_iter().enumerate() {
+            assert_eq!(wire.place, place);
             let document: serde_json::Value = serde_json::from_str(wire.problem).unwrap();
             assert_eq!(document["status"], wire.status.as_u16());
             assert_eq!(document["title"], wire.status.canonical_reason().unwrap());

@@ -252,9 +252,8 @@ where
             Err(error) => {
                 let resource = visitor(request.extensions()).ok().map(|visitor| visitor.resource().clone());
                 let head = request.method() == Method::HEAD;
-                let recycled = Recycled::from(&mut request);
-                let response = refuse(error, resource.as_deref(), head, &self.require.body, recycled);
-                State::Refused { response: Some(response) }
+                let maps = Recycled::from(&mut request);
+                State::Refused { response: Some(refuse(error, resource.as_deref(), head, &self.require.body, maps)) }
             }
         };
         RequiredFuture { state }

@@ -96,7 +96,7 @@ impl ResourceServer {
     /// Looks at the token where it stands, before anything is read: enough to know it again.
     #[inline]
     pub(crate) fn glance(&self, authorization: &HeaderValue) -> Option<Glance> {
-        self.inner.glance(unread_token(authorization)?).ok()
+        self.inner.glance(unread_token(authorization)?, true).ok()
     }
 
     /// True if this server made these claims from this very token, so that a nested layer need not again.
@@ -104,6 +104,7 @@ impl ResourceServer {
     pub(crate) fn has_verified(&self, claims: &Claims, glance: &Glance) -> bool {
         let (set, wall) = (claims.set(), glance.now.wall);
         Arc::ptr_eq(&set.resource, &self.inner.resource)
+            && glance.digest.is_some()
             && glance.digest == set.digest
             && claims.lasting().key_is_believed(wall)
             && self.inner.still_holds(claims, wall).is_ok()
@@ -137,9 +138,9 @@ impl ResourceServer {
     }
 }
 
-/// What a token is known by, and when it was looked at.
+/// What a token is known by, and when it was looked at. Without a cache it need not be known before it is verified.
 pub(crate) struct Glance {
-    digest: u128,
+    digest: Option<u128>,
     now: Now,
 }
 
@@ -164,7 +165,7 @@ impl<E: Into<AuthError>> From<E> for Held {
 /// A token whose issuer's keys must be fetched first.
 struct Wait {
     token: AccessToken,
-    digest: u128,
+    digest: Option<u128>,
     issuer: Arc<str>,
     why: Why,
 }
@@ -186,7 +187,7 @@ impl Inner {
         let glance = match glance {
             Some(in_vain) => in_vain,
             None => {
-                let glance = self.glance(token.as_bytes())?;
+                let glance = self.glance(token.as_bytes(), self.cache.is_on())?;
                 if let Some(verdict) = self.recall(&glance) {
                     return Ok(verdict);
                 }
@@ -212,7 +213,7 @@ impl Inner {
     }
 
     #[inline]
-    fn glance(&self, token: &[u8]) -> Result<Glance, Reason> {
+    fn glance(&self, token: &[u8], know: bool) -> Result<Glance, Reason> {
         if token.len() > MAX_TOKEN {
             return Err(Reason::TokenTooLarge);
         }
@@ -220,7 +221,7 @@ impl Inner {
         if now.wall < EARLIEST {
             return Err(Reason::ClockNotSet);
         }
-        Ok(Glance { digest: self.cache.digest(token), now })
+        Ok(Glance { digest: know.then(|| self.cache.digest(token)), now })
     }
 
     /// An entry whose key has left its set, or whose set is due for a look, is no entry: the token is verified
@@ -228,7 +229,7 @@ impl Inner {
     #[inline]
     fn recall(&self, glance: &Glance) -> Option<Verdict> {
         let now = glance.now;
-        let entry = self.cache.get(glance.digest, now)?;
+        let entry = self.cache.get(glance.digest?, now)?;
         let wall = entry.wall(now);
         if !entry.claims.lasting().key_is_believed(wall) {
             return None;
@@ -246,7 +247,7 @@ impl Inner {
     }
 
     /// A bound token is remembered as well: how it must be presented is judged on every request.
-    fn admit(&self, token: &str, digest: u128, mut set: ClaimSet, now: Now) -> Verdict {
+    fn admit(&self, token: &str, digest: Option<u128>, mut set: ClaimSet, now: Now) -> Verdict {
         set.digest = digest;
         let claims = Claims::new(set, Scheme::Bearer);
         self.cache.put(token, Entry { claims: claims.clone(), since: now });

@@ -93,20 +93,18 @@ impl Verifier {
         let payload_bytes = compact.decode_payload()?;
         // Before any wait for keys: what is no JWT causes no fetch, and is no outage either.
         let signature = compact.decode_signature()?;
-        let payload = json::parse_object(&payload_bytes)
+        let (text, payload) = json::parse_object_text(&payload_bytes)
             .map_err(|error| AuthError::with_detail(Reason::PayloadInvalid, error))?;
-        let text = std::str::from_utf8(&payload_bytes).map_err(|_| Reason::PayloadInvalid)?;
 
         let trusted = self.issuer_of(&payload)?;
         if !trusted.algorithms.contains(&header.algorithm) {
             return Err(AuthError::with_detail(Reason::AlgorithmNotAllowed, header.algorithm).into());
         }
         let judged = Judged { header: &header, repeated: &header_object, payload: &payload, text };
-        let mut claims = trusted.rules.judge(&judged, now.wall)?;
+        let sound = trusted.rules.judge(&judged, now.wall)?;
         let at_hand = trusted.keys_at_hand(now, round)?;
         let key = trusted.verify_signature(&compact, &signature, &header, at_hand.keys(), round)?;
-        claims.key_life = Some(key.key.life.clone());
-        Ok(claims)
+        Ok(ClaimSet { key_life: Some(key.key.life.clone()), ..trusted.rules.claims(sound) })
     }
 
     /// Chosen among the trusted ones by the payload's `iss`, which nothing else is done with.

@@ -56,6 +56,11 @@ impl TokenCache {
         self.digest.of(token)
     }
 
+    /// False where nothing is remembered.
+    pub(crate) fn is_on(&self) -> bool {
+        self.entries.is_some()
+    }
+
     /// The entry of this digest, unless it has outlived the longest life of an entry.
     pub(crate) fn get(&self, digest: u128, now: Now) -> Option<Entry> {
         let entry = self.entries.as_ref()?.get(&digest)?;
@@ -69,8 +74,9 @@ impl TokenCache {
     }
 
     pub(crate) fn put(&self, token: &str, entry: Entry) {
-        if let Some(entries) = self.entries.as_ref().filter(|_| token.len() <= MAX_TOKEN) {
-            entries.insert(entry.claims.set().digest, entry);
+        let entries = self.entries.as_ref().filter(|_| token.len() <= MAX_TOKEN);
+        if let (Some(entries), Some(digest)) = (entries, entry.claims.set().digest) {
+            entries.insert(digest, entry);
         }
     }
 }

@@ -107,7 +107,7 @@ impl TestClaims {
             payload: Value::Object(self.members.clone()).to_string().into(),
             resource: Arc::new(resource),
             key_life: None,
-            digest: 0,
+            digest: None,
         };
         Claims::new(set, Scheme::Bearer)
     }

@@ -73,8 +73,8 @@ pub(crate) struct ClaimSet {
     pub(crate) resource: Arc<Resource>,
     /// Of the key that signed: the token lives no longer than its key. Absent where no key did.
     pub(crate) key_life: Option<Arc<KeyLife>>,
-    /// The keyed digest of the token's text, equal for the very same token only.
-    pub(crate) digest: u128,
+    /// The keyed digest of the token's text, equal for the very same token only; where nobody asks for it, none.
+    pub(crate) digest: Option<u128>,
 }
 
 /// What decides whether a token still holds. Times are seconds since 1970.

@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-pub(crate) use super::json_reader::{parse_lenient, parse_object, without_byte_order_mark};
+pub(crate) use super::json_reader::{parse_lenient, parse_object, parse_object_text, without_byte_order_mark};
 
 /// One JSON value, borrowing from the text where no escape forced a copy.
 #[derive(Debug, Clone, PartialEq)]

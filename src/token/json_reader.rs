@@ -10,15 +10,6 @@ pub(super) const MAX_DEPTH: usize = 16;
 /// As many members as most payloads have.
 const USUAL_MEMBERS: usize = 16;
 
-/// Reads exactly one value and refuses repeated members at every depth.
-fn parse(bytes: &[u8]) -> Result<Json<'_>, JsonError> {
-    let value = parse_lenient(bytes)?;
-    if value.repeats_a_member() {
-        return Err(JsonError::RepeatedMember);
-    }
-    Ok(value)
-}
-
 /// Reads exactly one value; repeated members are only marked, for texts whose parts are judged singly.
 pub(crate) fn parse_lenient(bytes: &[u8]) -> Result<Json<'_>, JsonError> {
     parse_text(std::str::from_utf8(bytes).map_err(|_| JsonError::NotUtf8)?)
@@ -26,17 +17,30 @@ pub(crate) fn parse_lenient(bytes: &[u8]) -> Result<Json<'_>, JsonError> {
 
 fn parse_text(text: &str) -> Result<Json<'_>, JsonError> {
     let mut reader = Reader { text, at: 0 };
-    let value = reader.value(0)?;
+    let mut value = Json::Null;
+    reader.value(0, &mut value)?;
     reader.skip_space();
     if reader.at == text.len() { Ok(value) } else { Err(JsonError::Syntax) }
 }
 
-/// Reads one object, as strictly as [`parse`].
+/// Reads one object and refuses repeated members at every depth.
 pub(crate) fn parse_object(bytes: &[u8]) -> Result<Object<'_>, JsonError> {
-    match parse(bytes)? {
-        Json::Object(object) => Ok(object),
+    parse_object_text(bytes).map(|(_, object)| object)
+}
+
+/// The same, with its text.
+pub(crate) fn parse_object_text(bytes: &[u8]) -> Result<(&str, Object<'_>), JsonError> {
+    let text = std::str::from_utf8(bytes).map_err(|_| JsonError::NotUtf8)?;
+    match parse(text)? {
+        Json::Object(object) => Ok((text, object)),
         _ => Err(JsonError::NotAnObject),
     }
+}
+
+/// Reads exactly one value and refuses repeated members at every depth.
+fn parse(text: &str) -> Result<Json<'_>, JsonError> {
+    let value = parse_text(text)?;
+    if value.repeats_a_member() { Err(JsonError::RepeatedMember) } else { Ok(value) }
 }
 
 /// Some servers begin their documents with a byte order mark; it changes no member.
@@ -78,17 +82,19 @@ impl<'a> Reader<'a> {
         self.text.get(from..self.at).ok_or(JsonError::Syntax)
     }
 
-    fn value(&mut self, depth: usize) -> Result<Json<'a>, JsonError> {
+    /// Into its place: values are large, and moving each through a `Result` costs as much as reading it.
+    fn value(&mut self, depth: usize, into: &mut Json<'a>) -> Result<(), JsonError> {
         self.skip_space();
-        match self.peek() {
-            Some(b'{') => self.object(inside(depth)?),
-            Some(b'[') => self.array(inside(depth)?),
-            Some(b'"') => self.string().map(Json::String),
-            Some(b't') => self.literal("true", Json::Bool(true)),
-            Some(b'f') => self.literal("false", Json::Bool(false)),
-            Some(b'n') => self.literal("null", Json::Null),
-            _ => self.number(),
-        }
+        *into = match self.peek() {
+            Some(b'"') => Json::String(self.string()?),
+            Some(b'{') => return self.object(inside(depth)?, into),
+            Some(b'[') => return self.array(inside(depth)?, into),
+            Some(b't') => self.literal("true", Json::Bool(true))?,
+            Some(b'f') => self.literal("false", Json::Bool(false))?,
+            Some(b'n') => self.literal("null", Json::Null)?,
+            _ => self.number()?,
+        };
+        Ok(())
     }
 
     fn literal(&mut self, word: &str, value: Json<'a>) -> Result<Json<'a>, JsonError> {
@@ -100,17 +106,19 @@ impl<'a> Reader<'a> {
         Ok(value)
     }
 
-    fn object(&mut self, depth: usize) -> Result<Json<'a>, JsonError> {
+    fn object(&mut self, depth: usize, into: &mut Json<'a>) -> Result<(), JsonError> {
         self.expect(b'{')?;
         let mut members = Vec::with_capacity(if depth == 1 { USUAL_MEMBERS } else { 4 });
         self.skip_space();
         if !self.eat(b'}') {
             loop {
                 self.skip_space();
-                let key = self.string()?;
+                members.push((self.string()?, Json::Null));
                 self.skip_space();
                 self.expect(b':')?;
-                members.push((key, self.value(depth)?));
+                if let Some((_, value)) = members.last_mut() {
+                    self.value(depth, value)?;
+                }
                 self.skip_space();
                 if self.eat(b'}') {
                     break;
@@ -119,54 +127,56 @@ impl<'a> Reader<'a> {
             }
         }
         let repeats = has_repeats(&members);
-        Ok(Json::Object(Object { members, repeats }))
+        *into = Json::Object(Object { members, repeats });
+        Ok(())
     }
 
-    fn array(&mut self, depth: usize) -> Result<Json<'a>, JsonError> {
+    fn array(&mut self, depth: usize, into: &mut Json<'a>) -> Result<(), JsonError> {
         self.expect(b'[')?;
         let mut items = Vec::new();
         self.skip_space();
-        if self.eat(b']') {
-            return Ok(Json::Array(items));
-        }
-        loop {
-            items.push(self.value(depth)?);
-            self.skip_space();
-            if self.eat(b']') {
-                return Ok(Json::Array(items));
+        if !self.eat(b']') {
+            loop {
+                items.push(Json::Null);
+                if let Some(item) = items.last_mut() {
+                    self.value(depth, item)?;
+                }
+                self.skip_space();
+                if self.eat(b']') {
+                    break;
+                }
+                self.expect(b',')?;
             }
-            self.expect(b',')?;
         }
+        *into = Json::Array(items);
+        Ok(())
     }
 
     fn string(&mut self) -> Result<Cow<'a, str>, JsonError> {
         self.expect(b'"')?;
         let start = self.at;
-        let mut copy: Option<String> = None;
+        self.at += plain_run(self.rest());
+        if self.peek() == Some(b'"') {
+            let text = self.slice(start)?;
+            self.at += 1;
+            return Ok(Cow::Borrowed(text));
+        }
+        self.string_with_escapes(start).map(Cow::Owned)
+    }
+
+    fn string_with_escapes(&mut self, start: usize) -> Result<String, JsonError> {
+        let mut copy = String::new();
         let mut run = start;
         loop {
-            match self.peek() {
-                Some(b'"') => break,
-                Some(b'\\') => {
-                    let copy = copy.get_or_insert_default();
-                    copy.push_str(self.slice(run)?);
-                    self.at += 1;
-                    copy.push(self.escape()?);
-                    run = self.at;
-                }
-                Some(byte) if byte >= 0x20 => self.at += plain_run(self.rest()).max(1),
-                _ => return Err(JsonError::Syntax),
+            copy.push_str(self.slice(run)?);
+            if self.eat(b'"') {
+                return Ok(copy);
             }
+            self.expect(b'\\')?;
+            copy.push(self.escape()?);
+            run = self.at;
+            self.at += plain_run(self.rest());
         }
-        let rest = self.slice(run)?;
-        self.at += 1;
-        Ok(match copy {
-            None => Cow::Borrowed(rest),
-            Some(mut copy) => {
-                copy.push_str(rest);
-                Cow::Owned(copy)
-            }
-        })
     }
 
     fn escape(&mut self) -> Result<char, JsonError> {
@@ -263,19 +273,26 @@ fn inside(depth: usize) -> Result<usize, JsonError> {
 
 /// Sorted for large objects, so that thousands of members cost no quadratic time.
 fn has_repeats(members: &[(Cow<'_, str>, Json<'_>)]) -> bool {
-    if members.len() <= 16 {
-        let mut rest = members;
-        while let Some(((key, _), tail)) = rest.split_first() {
-            if tail.iter().any(|(other, _)| other == key) {
-                return true;
-            }
-            rest = tail;
-        }
-        return false;
+    if members.len() > USUAL_MEMBERS {
+        let mut names: Vec<&str> = members.iter().map(|(key, _)| key.as_ref()).collect();
+        names.sort_unstable();
+        return names.windows(2).any(|pair| pair.first() == pair.last());
     }
-    let mut names: Vec<&str> = members.iter().map(|(key, _)| key.as_ref()).collect();
-    names.sort_unstable();
-    names.windows(2).any(|pair| pair.first() == pair.last())
+    let mut seen = 0_u64;
+    members.iter().enumerate().any(|(place, (key, _))| {
+        // Equal names set the same bit, so only those that find theirs set are compared.
+        let bit = 1 << (name_hash(key) % 64);
+        let again = seen & bit != 0;
+        seen |= bit;
+        again && members.iter().take(place).any(|(earlier, _)| earlier == key)
+    })
+}
+
+/// A few bits that tell most names apart.
+fn name_hash(name: &str) -> u32 {
+    let bytes = name.as_bytes();
+    let byte = |place: Option<&u8>| u32::from(place.copied().unwrap_or_default());
+    byte(bytes.first()) + 3 * byte(bytes.last()) + 7 * bytes.len() as u32
 }
 
 #[cfg(test)]
@@ -283,7 +300,7 @@ mod tests {
     use super::*;
 
     fn refused(text: &str) -> JsonError {
-        parse(text.as_bytes()).expect_err(text)
+        parse(text).expect_err(text)
     }
 
     #[test]
@@ -301,7 +318,7 @@ mod tests {
     #[test]
     fn reads_every_kind_of_value() {
         let text = r#" {"a":[1,-0.5e+2,true,false,null],"b":{"c":"x\"\\\/\b\f\n\r\tA\ud834\udd1e"}} "#;
-        let value = parse(text.as_bytes()).unwrap();
+        let value = parse(text).unwrap();
         let expected = serde_json::from_str::<serde_json::Value>(text).unwrap();
         assert_eq!(value.to_value(), expected);
     }
@@ -311,16 +328,16 @@ mod tests {
         for text in [r#"{"a":1,"a":1}"#, r#"{"iss":1,"is\u0073":2}"#, r#"[{"x":{"y":1,"y":2}}]"#] {
             assert_eq!(refused(text), JsonError::RepeatedMember, "{text}");
         }
-        assert!(parse(br#"{"a":{"b":1},"c":{"b":1}}"#).is_ok());
+        assert!(parse(r#"{"a":{"b":1},"c":{"b":1}}"#).is_ok());
         let many: Vec<String> = (0..40).map(|n| format!("\"m{n}\":0")).collect();
-        assert!(parse(format!("{{{}}}", many.join(",")).as_bytes()).is_ok());
+        assert!(parse(&format!("{{{}}}", many.join(","))).is_ok());
         assert_eq!(refused(&format!("{{{},\"m7\":0}}", many.join(","))), JsonError::RepeatedMember);
     }
 
     #[test]
     fn sixteen_levels_are_read_and_seventeen_are_not() {
         let nest = |n: usize| format!("{}{}", "[".repeat(n), "]".repeat(n));
-        assert!(parse(nest(16).as_bytes()).is_ok());
+        assert!(parse(&nest(16)).is_ok());
         assert_eq!(refused(&nest(17)), JsonError::TooDeep);
         assert_eq!(refused(&"[".repeat(100_000)), JsonError::TooDeep);
     }
@@ -358,12 +375,12 @@ mod tests {
         ] {
             assert_eq!(refused(text), JsonError::Syntax, "{text:?}");
         }
-        assert_eq!(parse(b"\"\xff\""), Err(JsonError::NotUtf8));
+        assert_eq!(parse_lenient(b"\"\xff\""), Err(JsonError::NotUtf8));
     }
 
     #[test]
     fn a_path_leads_through_objects_and_prefers_a_name_that_holds_the_dots() {
-        let value = parse(br#"{"a":{"b":{"c":1}},"https://x.y/z":2}"#).unwrap();
+        let value = parse(r#"{"a":{"b":{"c":1}},"https://x.y/z":2}"#).unwrap();
         let object = value.as_object().unwrap();
         assert_eq!(object.at("a.b.c"), Some(&Json::Number("1")));
         assert_eq!(object.at("https://x.y/z"), Some(&Json::Number("2")));

@@ -1,5 +1,7 @@
 //! JWS compact serialization (RFC 7515): split, header, signature.
 
+use memchr::memchr_iter;
+
 use super::algorithm::Algorithm;
 use super::base64url::decode;
 use super::jwk::{Jwk, MAX_KID};
@@ -27,19 +29,19 @@ impl<'a> Compact<'a> {
         if token.len() > MAX_TOKEN {
             return Err(Reason::TokenTooLarge.into());
         }
-        let mut parts = token.splitn(4, '.');
-        let (Some(header), Some(payload), Some(signature), None) =
-            (parts.next(), parts.next(), parts.next(), parts.next())
-        else {
+        let mut dots = memchr_iter(b'.', token.as_bytes());
+        let (Some(first), Some(second), None) = (dots.next(), dots.next(), dots.next()) else {
             return Err(Reason::NotAJwt.into());
         };
+        let part = |from: usize, to: usize| token.get(from..to).unwrap_or_default();
+        let (header, payload, signature) = (part(0, first), part(first + 1, second), part(second + 1, token.len()));
         if header.is_empty() || signature.is_empty() {
             return Err(Reason::NotAJwt.into());
         }
         if header.len() * 3 / 4 > MAX_HEADER {
             return Err(Reason::TokenTooLarge.into());
         }
-        let signing_input = token.get(..header.len() + 1 + payload.len()).unwrap_or_default();
+        let signing_input = part(0, second);
         Ok(Compact { signing_input, header, payload, signature })
     }
 

@@ -1,5 +1,6 @@
 //! The rules for a payload: what RFC 9068 section 4 and RFC 8725 ask of the claims.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::jws::Header;
@@ -59,9 +60,9 @@ pub(crate) struct ClaimRules {
 }
 
 impl ClaimRules {
-    /// Judges a payload whose issuer is the one of these rules. Nothing is trusted until the
-    /// signature holds; the caller checks it before the result leaves its hands.
-    pub(crate) fn judge(&self, token: &Judged<'_>, now: u64) -> Result<ClaimSet, AuthError> {
+    /// Judges a payload whose issuer is the one of these rules, and copies nothing of it: the signature is still to
+    /// be checked, and most tokens that a stranger sends end there.
+    pub(crate) fn judge<'a>(&self, token: &Judged<'a>, now: u64) -> Result<Sound<'a>, AuthError> {
         let payload = token.payload;
         self.check_typ(token.header.typ)?;
         let times = Times::read(payload)?;
@@ -73,26 +74,39 @@ impl ClaimRules {
         if self.typ != Typ::AtJwt && !token.header.typ.is_some_and(is_access_token_type) {
             refuse_id_token(payload)?;
         }
-        Ok(ClaimSet {
-            issuer: self.issuer.clone(),
-            subject: optional_text(payload, "sub")?,
-            client_id: match optional_text(payload, "client_id")? {
-                Some(client) => Some(client),
-                None => optional_text(payload, "azp")?,
-            },
+        let text = |name| payload.text(name).map_err(invalid);
+        Ok(Sound {
+            times,
+            subject: text("sub")?,
+            client_id: text("client_id")?.map_or_else(|| text("azp"), |client| Ok(Some(client)))?,
             audience,
             scope: self.scope(payload)?,
-            roles: self.roles(payload),
-            jwt_id: optional_text(payload, "jti")?,
-            expires_at: times.expires_at,
-            not_before: times.not_before,
-            issued_at: times.issued_at,
+            jwt_id: text("jti")?,
             confirmation: confirmation(payload)?,
+            payload,
+            text: token.text,
+        })
+    }
+
+    /// The claims of a token whose signature holds.
+    pub(crate) fn claims(&self, token: Sound<'_>) -> ClaimSet {
+        ClaimSet {
+            issuer: self.issuer.clone(),
+            subject: token.subject.map(Into::into),
+            client_id: token.client_id.map(Into::into),
+            audience: Audience::new(audiences(token.audience)),
+            scope: Scope::new(token.scope),
+            roles: self.roles(token.payload),
+            jwt_id: token.jwt_id.map(Into::into),
+            expires_at: token.times.expires_at,
+            not_before: token.times.not_before,
+            issued_at: token.times.issued_at,
+            confirmation: token.confirmation,
             payload: token.text.into(),
             resource: self.resource.clone(),
             key_life: None,
-            digest: 0,
-        })
+            digest: None,
+        }
     }
 
     fn check_typ(&self, typ: Option<&str>) -> Result<(), AuthError> {
@@ -121,19 +135,21 @@ impl ClaimRules {
         Ok(())
     }
 
-    fn audience(&self, payload: &Object<'_>) -> Result<Audience, AuthError> {
+    fn audience<'a>(&self, payload: &'a Object<'a>) -> Result<&'a Json<'a>, AuthError> {
         let claim = payload.get("aud").ok_or_else(|| AuthError::with_detail(Reason::ClaimMissing, "aud"))?;
-        let members: Option<Vec<&str>> = match claim {
-            Json::String(one) => Some(vec![one]),
-            Json::Array(list) if !list.is_empty() && list.len() <= MAX_LIST => list.iter().map(Json::as_str).collect(),
-            _ => None,
+        let readable = match claim {
+            Json::String(_) => true,
+            Json::Array(list) => (1..=MAX_LIST).contains(&list.len()) && list.iter().all(|one| one.as_str().is_some()),
+            _ => false,
         };
-        let members = members.ok_or_else(|| invalid("aud is neither a string nor a list of 1 to 256 strings"))?;
-        let ours = |audiences: &Vec<String>| members.iter().any(|member| audiences.iter().any(|own| own == member));
-        if self.audiences.as_ref().is_none_or(ours) {
-            return Ok(Audience::new(members));
+        if !readable {
+            return Err(invalid("aud is neither a string nor a list of 1 to 256 strings"));
         }
-        let first = Untrusted(members.first().copied().unwrap_or_default()).to_string();
+        let ours = |own: &Vec<String>| audiences(claim).any(|member| own.iter().any(|own| own == member));
+        if self.audiences.as_ref().is_none_or(ours) {
+            return Ok(claim);
+        }
+        let first = Untrusted(audiences(claim).next().unwrap_or_default()).to_string();
         Err(AuthError::with_detail(Reason::AudienceMismatch, format_args!("aud is `{first}`")))
     }
 
@@ -144,22 +160,23 @@ impl ClaimRules {
         }
     }
 
-    fn scope(&self, payload: &Object<'_>) -> Result<Scope, AuthError> {
+    fn scope<'a>(&self, payload: &'a Object<'a>) -> Result<Cow<'a, str>, AuthError> {
         let claim = match &self.scope_claim {
             Some(path) => payload.at(path),
             None => payload.get("scope"),
         };
         let scope = match claim {
-            None => Scope::default(),
-            Some(Json::String(text)) => Scope::new(text.as_ref()),
+            None => Cow::default(),
+            Some(Json::String(text)) => Cow::Borrowed(text.as_ref()),
             Some(Json::Array(list)) if self.scope_claim.is_some() => {
                 let tokens: Option<Vec<&str>> = list.iter().map(Json::as_str).collect();
                 let tokens = tokens.filter(|tokens| tokens.iter().all(|token| !token.contains(' ')));
-                Scope::new(tokens.ok_or_else(|| invalid("the scope is not a list of scope-tokens"))?.join(" "))
+                Cow::Owned(tokens.ok_or_else(|| invalid("the scope is not a list of scope-tokens"))?.join(" "))
             }
             Some(_) => return Err(invalid("the scope is not a string")),
         };
-        let unreadable = scope.as_str().chars().any(char::is_control) || scope.iter().nth(MAX_LIST).is_some();
+        let too_many = scope.split(' ').filter(|token| !token.is_empty()).nth(MAX_LIST).is_some();
+        let unreadable = too_many || scope.chars().any(char::is_control);
         if unreadable { Err(invalid("the scope has control characters or more than 256 tokens")) } else { Ok(scope) }
     }
 
@@ -181,6 +198,25 @@ pub(crate) struct Judged<'a> {
     pub(crate) repeated: &'a Object<'a>,
     pub(crate) payload: &'a Object<'a>,
     pub(crate) text: &'a str,
+}
+
+/// A payload that keeps every rule, borrowed from the token. Worth nothing until the signature holds.
+pub(crate) struct Sound<'a> {
+    times: Times,
+    subject: Option<&'a str>,
+    client_id: Option<&'a str>,
+    audience: &'a Json<'a>,
+    scope: Cow<'a, str>,
+    jwt_id: Option<&'a str>,
+    confirmation: Option<Confirmation>,
+    payload: &'a Object<'a>,
+    text: &'a str,
+}
+
+/// The members of an `aud`, a string or a list of strings.
+fn audiences<'a>(claim: &'a Json<'a>) -> impl Iterator<Item = &'a str> {
+    let list = claim.as_array().unwrap_or(std::slice::from_ref(claim));
+    list.iter().filter_map(Json::as_str)
 }
 
 fn role_name<'a>(role: &'a Json<'_>) -> Option<&'a str> {
@@ -219,10 +255,6 @@ fn refuse_id_token(payload: &Object<'_>) -> Result<(), AuthError> {
         return Err(Reason::IdToken.into());
     }
     Ok(())
-}
-
-fn optional_text(payload: &Object<'_>, name: &str) -> Result<Option<Box<str>>, AuthError> {
-    Ok(payload.text(name).map_err(invalid)?.map(Into::into))
 }
 
 /// Unknown members beside a known one are ignored; `cnf` with only unknown ones is a refusal, because

@@ -67,12 +67,22 @@ fn date(payload: &Object<'_>, name: &str, round: Round) -> Result<Option<u64>, A
 /// `text` is a JSON number. Negative dates and those beyond the year 9999 are refused. Read digit by digit: as a
 /// float, a long row of nines would round up into the next second.
 fn seconds(text: &str, round: Round) -> Option<u64> {
-    if text.bytes().any(|byte| matches!(byte, b'e' | b'E')) {
+    let mut whole: u64 = 0;
+    for (place, digit) in text.bytes().enumerate() {
+        match digit {
+            b'0'..=b'9' => whole = whole.checked_mul(10)?.checked_add(u64::from(digit - b'0'))?,
+            b'.' => return fraction(whole, text.get(place + 1..)?, text, round),
+            _ => return scientific(text, round),
+        }
+    }
+    (whole <= MAX_DATE).then_some(whole)
+}
+
+fn fraction(whole: u64, fraction: &str, text: &str, round: Round) -> Option<u64> {
+    if fraction.contains(['e', 'E']) {
         return scientific(text, round);
     }
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let begun = matches!(round, Round::Up) && fraction.bytes().any(|digit| digit != b'0');
-    let whole: u64 = whole.parse().ok()?;
     whole.checked_add(u64::from(begun)).filter(|&seconds| seconds <= MAX_DATE)
 }
 
