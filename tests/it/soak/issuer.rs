@@ -15,6 +15,9 @@ use super::pace::Pace;
 use super::rng::Rng;
 use crate::support::AS;
 
+/// What a fetch can take, with some grace.
+const FETCH: Duration = Duration::from_secs(6);
+
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Behaviour {
     #[default]
@@ -87,7 +90,7 @@ impl Moment {
 #[derive(Clone, Debug)]
 pub struct Held {
     pub keys: BTreeSet<usize>,
-    /// When the attempt began that brought it.
+    /// When it came, or, where the machine was stopped meanwhile, when it was asked for.
     pub fetched: Moment,
 }
 
@@ -107,6 +110,7 @@ pub struct Book {
     pub failures: u64,
     /// When the attempt began whose call was the last to end.
     pub tried: Option<Moment>,
+    tried_before: Option<Moment>,
     began: Option<Moment>,
     after_metadata: bool,
     pub pace: Pace,
@@ -125,17 +129,22 @@ impl Book {
         let continued = self.after_metadata && (is_key_set || at_once);
         self.after_metadata = !is_key_set;
         self.in_flight += 1;
-        if !continued {
+        if continued {
+            // It goes on, so it has not ended with its metadata.
+            self.tried = self.tried_before;
+        } else {
             self.began = Some(now);
+            self.tried_before = self.tried;
             let keys = self.held.as_ref().is_some_and(|held| now.since(held.fetched) < STALE);
             self.pace.note(now.monotonic, self.last_failed, keys);
         }
     }
 
     /// The server takes this set in the same poll.
-    fn deliver(&mut self, keys: BTreeSet<usize>, exposed: BTreeSet<usize>) {
+    fn deliver(&mut self, keys: BTreeSet<usize>, exposed: BTreeSet<usize>, now: Moment) {
         self.burnt.extend(&exposed);
-        self.held = self.began.map(|fetched| Held { keys, fetched });
+        let fetched = self.began.filter(|began| now.since(*began) > FETCH).unwrap_or(now);
+        self.held = Some(Held { keys, fetched });
         self.failures = 0;
     }
 
@@ -194,7 +203,7 @@ impl SoakIssuer {
         }
         let answer = self.misbehave(behaviour, response).await;
         if behaviour.is_honest() {
-            self.book().deliver(keys, exposed);
+            self.book().deliver(keys, exposed, Moment::read(&self.clock));
         }
         (answer, true)
     }

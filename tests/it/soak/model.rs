@@ -109,6 +109,16 @@ impl Model {
         assert!(!(unknown && failing), "I3: {asked:?} has an unknown key, said while the issuer fails");
     }
 
+    /// How long the issuer has been sound, and free to be asked.
+    fn calm(&self, now: Moment) -> Duration {
+        now.monotonic - self.calm_since.max(self.paused_until).min(now.monotonic)
+    }
+
+    /// True if the answer to this can only be a refusal for good: somebody ended the key.
+    pub fn asks_for_an_ended_key(&self, asked: Asked, book: &Book) -> bool {
+        matches!(asked, Asked::Good(key) if self.is_ended(key, book))
+    }
+
     fn judge_outage(&self, asked: Asked, outcome: &Outcome, book: &Book, now: Moment) {
         outcome.assert_dep();
         if !clock_is_set(now) {
@@ -121,7 +131,7 @@ impl Model {
             }
             Asked::Stranger => {}
         }
-        let calm = now.monotonic - self.calm_since.max(self.paused_until).min(now.monotonic);
+        let calm = self.calm(now);
         assert!(calm <= RECOVERED_BY, "no recovery: {asked:?} not judged after {calm:?} with a sound issuer");
     }
 }

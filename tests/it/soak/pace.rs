@@ -20,10 +20,13 @@ impl Pace {
         let pause = self.last.map(|last| now - last);
         self.last = Some(now);
         self.attempts += 1;
+        let recent = |then: &Duration| now - *then < Duration::from_secs(600);
+        self.unforced.retain(recent);
+        self.excused.retain(recent);
         if !failed {
             self.failures_in_a_row = 0;
             self.unforced.push(now);
-            return self.assert_rate(now);
+            return self.assert_rate();
         }
         self.failures_in_a_row += 1;
         // Doubling from half a second; without keys half a second each time.
@@ -39,10 +42,7 @@ impl Pace {
     }
 
     /// Two in a minute and the regular ones.
-    fn assert_rate(&mut self, now: Duration) {
-        let recent = |then: &Duration| now - *then < Duration::from_secs(600);
-        self.unforced.retain(recent);
-        self.excused.retain(recent);
+    fn assert_rate(&self) {
         let most = 21 + 3 + self.excused.len();
         assert!(self.unforced.len() <= most, "I4: too many attempts in ten minutes: {self:?}");
     }

@@ -17,8 +17,8 @@ use crate::support::{AS, Outcome, RS, get, send_through};
 
 const DAY: Duration = Duration::from_secs(86400);
 const HOUR: u64 = 3600;
-/// More than any deadline: who still waits then waits for ever.
-const PATIENCE: u32 = 80;
+/// More than two fetches may take: who still waits then waits for ever.
+const PATIENCE: u32 = 130;
 
 /// How often what was seen.
 #[derive(Debug, Default, Clone, Copy)]
@@ -27,12 +27,13 @@ pub struct Tally {
     refused: u64,
     outages: u64,
     waits: u64,
+    ended_keys: u64,
     attempts: u64,
 }
 
 impl Tally {
     pub fn covers_every_verdict(&self) -> bool {
-        [self.passed, self.refused, self.outages, self.waits].iter().all(|&count| count > 0)
+        [self.passed, self.refused, self.outages, self.waits, self.ended_keys].iter().all(|&count| count > 0)
     }
 }
 
@@ -45,6 +46,7 @@ impl Add for Tally {
             refused: self.refused + other.refused,
             outages: self.outages + other.outages,
             waits: self.waits + other.waits,
+            ended_keys: self.ended_keys + other.ended_keys,
             attempts: self.attempts + other.attempts,
         }
     }
@@ -259,6 +261,7 @@ impl<'t> World<'t> {
     fn judge(&mut self, asked: Asked, outcome: &Outcome) {
         let now = Moment::read(&self.clock);
         self.model.judge(asked, outcome, &self.issuer.book(), now);
+        self.tally.ended_keys += u64::from(self.model.asks_for_an_ended_key(asked, &self.issuer.book()));
         match outcome.status.as_u16() {
             200 => self.tally.passed += 1,
             401 => self.tally.refused += 1,
