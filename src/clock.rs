@@ -54,6 +54,11 @@ impl Clock for SystemClock {
     }
 }
 
+/// Lets other tasks of the runtime have their turn.
+pub(crate) async fn give_way() {
+    tokio::task::yield_now().await;
+}
+
 /// Both readings at one moment.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Now {

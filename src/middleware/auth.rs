@@ -1,8 +1,6 @@
 //! `AuthLayer`: no request passes without a verified token.
 
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -17,7 +15,7 @@ use super::challenge::{Recycled, refuse};
 use super::cors::is_preflight;
 use super::metadata::ProtectedResourceMetadata;
 use super::passage::{Because, Unauthenticated};
-use crate::server::resource_server::{Progress, ResourceServer};
+use crate::server::resource_server::{Later, Progress, ResourceServer};
 use crate::telemetry::{self, Decision};
 use crate::token::claims::Claims;
 use crate::token::error::AuthError;
@@ -200,8 +198,6 @@ impl<R> AuthLayer<R> {
         }
     }
 }
-
-pub(super) type Later = Pin<Box<dyn Future<Output = Result<Claims, AuthError>> + Send>>;
 
 enum Step<B> {
     Pass,

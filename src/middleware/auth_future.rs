@@ -9,8 +9,9 @@ use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::auth::{AuthLayer, Later};
+use super::auth::AuthLayer;
 use super::body::{BytesBody, RefusalBody};
+use crate::server::resource_server::Later;
 
 pin_project! {
     /// The future of [`Auth`]. Dropping it cancels the inner call; a fetch of keys that others may wait

@@ -4,6 +4,7 @@ pub(crate) mod builder;
 mod default_client;
 pub(crate) mod issuer;
 mod keys;
+mod many;
 mod mistakes;
 pub(crate) mod resource_server;
 pub(crate) mod verifier;

@@ -15,7 +15,7 @@ use crate::remote::snapshot::Refreshed;
 use crate::server::builder::ResourceServerBuilder;
 use crate::server::issuer::Issuer;
 use crate::server::verifier::{Round, Stuck, Verifier};
-use crate::store::token_cache::{Entry, TokenCache};
+use crate::store::token_cache::{Entry, Remembered, TokenCache};
 use crate::telemetry::{self, Decision};
 use crate::token::access_token::AccessToken;
 use crate::token::claims::{ClaimSet, Claims, Lasting};
@@ -57,8 +57,10 @@ pub(crate) struct Inner {
 /// The result at once, or the wait for it.
 pub(crate) enum Progress {
     Done(Result<Claims, AuthError>),
-    Waiting(Pin<Box<dyn Future<Output = Result<Claims, AuthError>> + Send>>),
+    Waiting(Later),
 }
+
+pub(crate) type Later = Pin<Box<dyn Future<Output = Result<Claims, AuthError>> + Send>>;
 
 impl ResourceServer {
     /// Starts a configuration from the two things that have no default: *which resource am I* and *whom
@@ -228,16 +230,14 @@ impl Inner {
     /// anew, by the keys of now.
     #[inline]
     fn recall(&self, glance: &Glance) -> Option<Verdict> {
-        let now = glance.now;
-        let entry = self.cache.get(glance.digest?, now)?;
-        let wall = entry.wall(now);
-        if !entry.claims.lasting().key_is_believed(wall) {
+        let Remembered { claims, wall } = self.cache.get(glance.digest?, glance.now)?;
+        if !claims.lasting().key_is_believed(wall) {
             return None;
         }
         meters::cache_lookup(true);
         // A hit proves the signature only; whatever time can change is judged again.
-        let holds = self.still_holds(&entry.claims, wall);
-        Some(Verdict { claims: entry.claims, holds })
+        let holds = self.still_holds(&claims, wall);
+        Some(Verdict { claims, holds })
     }
 
     fn still_holds(&self, claims: &Claims, wall: u64) -> Result<(), Reason> {

@@ -35,13 +35,12 @@ pub(crate) struct Entry {
     pub(crate) since: Now,
 }
 
-impl Entry {
-    /// The time of day by which the token is judged: the clock's, but never earlier than the time that
-    /// has passed since it was verified. A clock that is set back revives no expired token.
-    pub(crate) fn wall(&self, now: Now) -> u64 {
-        let passed = now.monotonic.saturating_sub(self.since.monotonic);
-        now.wall.max(self.since.wall.saturating_add(passed.as_secs()))
-    }
+/// What the cache gives back.
+pub(crate) struct Remembered {
+    pub(crate) claims: Claims,
+    /// The time of day by which the token is judged: the clock's, but never earlier than the time that has passed
+    /// since it was verified. A clock that is set back revives no expired token.
+    pub(crate) wall: u64,
 }
 
 impl TokenCache {
@@ -61,10 +60,13 @@ impl TokenCache {
         self.entries.is_some()
     }
 
-    /// The entry of this digest, unless it has outlived the longest life of an entry.
-    pub(crate) fn get(&self, digest: u128, now: Now) -> Option<Entry> {
-        let entry = self.entries.as_ref()?.get(&digest)?;
-        (now.since(entry.since) < self.max_age).then_some(entry)
+    /// The token of this digest, unless by one of both clocks it was verified too long ago.
+    pub(crate) fn get(&self, digest: u128, now: Now) -> Option<Remembered> {
+        let Entry { claims, since } = self.entries.as_ref()?.get(&digest)?;
+        let passed = now.monotonic.saturating_sub(since.monotonic);
+        let passed_by_wall = Duration::from_secs(now.wall.saturating_sub(since.wall));
+        let wall = now.wall.max(since.wall.saturating_add(passed.as_secs()));
+        (passed < self.max_age && passed_by_wall < self.max_age).then_some(Remembered { claims, wall })
     }
 
     /// Entries and bytes held now.

@@ -45,6 +45,7 @@ mod key_removal;
 mod key_sockets;
 mod key_store;
 mod keys;
+mod many;
 mod metadata;
 #[cfg(feature = "metrics")]
 mod metrics;
