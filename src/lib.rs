@@ -72,7 +72,8 @@
 //! - **An issuer that is down does not stop the service.** The last good keys serve for 24 h; where there never
 //!   were any, requests get 503 with `Retry-After`, never 401 and never a pass.
 //! - **Strangers cause little work.** A token with an unknown `kid` causes one fetch per 30 s and issuer at most. A
-//!   request waits 2 s at most for keys. No address that stands in a token is ever fetched.
+//!   request waits 2 s at most for keys; where a set is overdue (the process or its machine was stopped), as long as a
+//!   fetch takes, twice at most. No address that stands in a token is ever fetched.
 //! - **Bounds**: tokens 16 KiB, headers 4 KiB, JSON depth 16, 256 audiences, 256 scope-tokens, key documents
 //!   512 KiB with 256 keys.
 //! - **Misuse fails closed.** A required scope or an extractor without an [`AuthLayer`] above it is 500 and an

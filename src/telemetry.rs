@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
+use tracing::level_filters::LevelFilter;
 use tracing::{debug, error, info, warn};
 
 use crate::audit::AuditEvent;
@@ -66,28 +67,16 @@ pub(crate) fn decided(decision: Decision<'_>, claims: Option<&ClaimSet>, resourc
         meters::request(decision.code());
     }
     record_on_span(decision.code(), claims);
-    let sink = resource.and_then(|resource| resource.audit_sink.as_ref());
-    // Spares the strings of an event that nobody reads.
-    if sink.is_some() || is_heard(decision) {
-        let event = event(decision, claims);
-        write(&event, decision);
-        if let Some(sink) = sink {
-            sink.send(event);
-        }
+    let told = Told::of(decision, claims);
+    told.write(matches!(decision, Decision::Refused(_)));
+    if let Some(sink) = resource.and_then(|resource| resource.audit_sink.as_ref()) {
+        sink.send(told.event());
     }
     if let Decision::Refused(error) = decision
         && error.kind() == ErrorKind::Misconfigured
         && WIRING.lets_pass(SystemTime::now())
     {
         error!(target: WIRING_TARGET, code = error.code(), remedy = error.remedy());
-    }
-}
-
-/// True if a subscriber wants the event of this decision.
-fn is_heard(decision: Decision<'_>) -> bool {
-    match decision {
-        Decision::Refused(_) => tracing::enabled!(target: AUDIT_TARGET, tracing::Level::INFO),
-        _ => tracing::enabled!(target: AUDIT_TARGET, tracing::Level::DEBUG),
     }
 }
 
@@ -103,41 +92,76 @@ impl OncePerMinute {
     }
 }
 
-fn event(decision: Decision<'_>, claims: Option<&ClaimSet>) -> AuditEvent {
-    let shown = |text: Option<&str>| text.map(|text| Untrusted(text).to_string());
-    let (scope, detail, remedy) = match decision {
-        Decision::Authenticated => (None, None, None),
-        Decision::Authorized { scopes, required } => {
-            (Some(scopes).filter(|scopes| !scopes.is_empty()), Some(required), None)
+/// What is told of a decision, borrowed: most of the time nobody listens.
+struct Told<'a> {
+    code: &'static str,
+    claims: Option<&'a ClaimSet>,
+    required_scope: Option<&'a str>,
+    detail: Option<&'a str>,
+    remedy: Option<&'static str>,
+}
+
+impl<'a> Told<'a> {
+    fn of(decision: Decision<'a>, claims: Option<&'a ClaimSet>) -> Self {
+        let (required_scope, detail, remedy) = match decision {
+            Decision::Authenticated => (None, None, None),
+            Decision::Authorized { scopes, required } => {
+                (Some(scopes).filter(|scopes| !scopes.is_empty()), Some(required), None)
+            }
+            Decision::Refused(error) => (error.required_scope(), error.detail(), Some(error.remedy())),
+        };
+        Told { code: decision.code(), claims, required_scope, detail, remedy }
+    }
+
+    fn issuer(&self) -> Option<&'a str> {
+        self.claims.map(|claims| claims.issuer.as_ref())
+    }
+
+    fn subject(&self) -> Option<String> {
+        shown(self.claims?.subject.as_deref())
+    }
+
+    fn client_id(&self) -> Option<String> {
+        shown(self.claims?.client_id.as_deref())
+    }
+
+    /// The values stand inside the macros, which read them only where somebody listens.
+    fn write(&self, refused: bool) {
+        let Told { code, required_scope, detail, remedy, .. } = *self;
+        if refused {
+            info!(
+                target: AUDIT_TARGET, code, issuer = self.issuer(), subject = self.subject().as_deref(),
+                client_id = self.client_id().as_deref(), required_scope, detail, remedy,
+            );
+        } else {
+            debug!(
+                target: AUDIT_TARGET, code, issuer = self.issuer(), subject = self.subject().as_deref(),
+                client_id = self.client_id().as_deref(), required_scope, detail,
+            );
         }
-        Decision::Refused(error) => (error.required_scope(), error.detail(), Some(error.remedy())),
-    };
-    AuditEvent {
-        time: SystemTime::now(),
-        code: decision.code(),
-        issuer: claims.map(|claims| claims.issuer.as_ref().to_owned()),
-        subject: shown(claims.and_then(|claims| claims.subject.as_deref())),
-        client_id: shown(claims.and_then(|claims| claims.client_id.as_deref())),
-        required_scope: scope.map(String::from),
-        detail: detail.map(String::from),
-        remedy,
+    }
+
+    fn event(&self) -> AuditEvent {
+        AuditEvent {
+            time: SystemTime::now(),
+            code: self.code,
+            issuer: self.issuer().map(String::from),
+            subject: self.subject(),
+            client_id: self.client_id(),
+            required_scope: self.required_scope.map(String::from),
+            detail: self.detail.map(String::from),
+            remedy: self.remedy,
+        }
     }
 }
 
-fn write(event: &AuditEvent, decision: Decision<'_>) {
-    let AuditEvent { code, remedy, .. } = event;
-    let [issuer, subject, client_id, required_scope, detail] =
-        [&event.issuer, &event.subject, &event.client_id, &event.required_scope, &event.detail].map(Option::as_deref);
-    match decision {
-        Decision::Refused(_) => {
-            info!(target: AUDIT_TARGET, code, issuer, subject, client_id, required_scope, detail, remedy);
-        }
-        _ => debug!(target: AUDIT_TARGET, code, issuer, subject, client_id, required_scope, detail),
-    }
+fn shown(text: Option<&str>) -> Option<String> {
+    text.map(|text| Untrusted(text).to_string())
 }
 
 fn record_on_span(code: &'static str, claims: Option<&ClaimSet>) {
-    if !tracing::dispatcher::has_been_set() {
+    // Without a subscriber there is no span, and the question alone would cost.
+    if LevelFilter::current() == LevelFilter::OFF {
         return;
     }
     let span = tracing::Span::current();

@@ -3,23 +3,19 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use tokio::task::AbortHandle;
 
 use super::health::{IssuerHealth, KeyState};
 use super::http_client::Door;
 use super::key_fetch::{KeyOrigin, Source};
-use super::key_store::{KeyStore, RETRY_AFTER};
+use super::key_store::{GRACE, KeyStore, RETRY_AFTER};
 use super::last_good::LastGoodKeys;
 use super::refresh::{KeyTiming, Start, Why};
 use super::snapshot::{KeyView, Refreshed};
 use crate::clock::Now;
 use crate::token::error::AuthError;
 use crate::verify::jwk::Jwk;
-
-/// From the deadline of an attempt until its end is known for certain.
-const GRACE: Duration = Duration::from_secs(1);
 
 /// One issuer's keys. Dropping it ends its tasks.
 pub(crate) struct RemoteJwks {

@@ -22,6 +22,9 @@ use crate::verify::jwks::Jwks;
 /// What clients are told to wait when the issuer cannot be reached.
 pub(super) const RETRY_AFTER: Duration = Duration::from_secs(5);
 
+/// From the deadline of an attempt until its end is known for certain.
+pub(super) const GRACE: Duration = Duration::from_secs(1);
+
 /// The set at hand and what is known about fetching the next one.
 pub(super) struct KeyStore {
     pub(super) fetcher: KeyFetcher,
@@ -125,11 +128,15 @@ impl KeyStore {
         telemetry::keys_refreshed(&self.fetcher.issuer, usable, skipped);
     }
 
-    /// Its age counts from when it was asked for: the machine may have been suspended before the answer came.
+    /// An answer that took longer than a fetch can take came through a stop of the machine: its age counts from the
+    /// question.
     fn take(&self, new: Option<(Jwks, Source)>, began: Now) {
+        let now = self.now();
+        let stopped = now.since(began) > self.fetcher.door.deadline + GRACE;
+        let fetched = if stopped { began } else { now };
         match new {
-            Some((keys, source)) => self.install(keys, source, began),
-            None => self.confirm(began),
+            Some((keys, source)) => self.install(keys, source, fetched),
+            None => self.confirm(fetched),
         }
     }
 

@@ -294,6 +294,21 @@ async fn s3_14_an_answer_from_before_the_machine_was_suspended_is_as_old_as_the_
 }
 
 #[tokio::test]
+async fn r15_an_issuer_slower_than_a_short_interval_costs_a_wait_and_no_refusal() {
+    let (fixture, client) = faulty(|issuer| issuer.jwks_refresh(2 * SECOND), |builder| builder);
+    let token = long_lived(&fixture);
+    fixture.bearer(&token).await.assert_ok();
+    fixture.issuer.fault(Endpoint::Jwks, Some(Fault::Delay(4 * SECOND)));
+    for _ in 0..20 {
+        let asked = ask(&fixture.server, &token);
+        pass(&fixture, 50, SECOND / 10).await;
+        assert!(asked.is_finished());
+        assert_eq!(asked.await.unwrap(), "ok");
+    }
+    assert!((15..=25).contains(&client.key_fetches()), "{}", client.key_fetches());
+}
+
+#[tokio::test]
 async fn s3_14_a_machine_that_was_suspended_asks_before_it_believes_its_keys_and_its_cache() {
     let (fixture, client) = running().await;
     let cached = long_lived(&fixture);
