@@ -108,7 +108,7 @@ impl<'a> Reader<'a> {
 
     fn object(&mut self, depth: usize, into: &mut Json<'a>) -> Result<(), JsonError> {
         self.expect(b'{')?;
-        let mut members = Vec::with_capacity(if depth == 1 { USUAL_MEMBERS } else { 4 });
+        let mut members = Vec::with_capacity(if depth == 1 { USUAL_MEMBERS } else { 0 });
         self.skip_space();
         if !self.eat(b'}') {
             loop {

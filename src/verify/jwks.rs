@@ -63,7 +63,7 @@ impl std::error::Error for JwksError {}
 #[derive(Debug)]
 pub(crate) enum Candidates<'a> {
     /// Keys to be tried in turn, four at most.
-    Keys(Vec<&'a Jwk>),
+    Keys([Option<&'a Jwk>; MAX_TRIES]),
     /// No key of that name: the set may be behind the issuer.
     Unknown,
     /// The name is known, but none of its keys serves the algorithm.
@@ -117,9 +117,10 @@ impl Jwks {
 
     pub(crate) fn candidates(&self, kid: Option<&str>, algorithm: Algorithm) -> Candidates<'_> {
         let named = |key: &&Jwk| kid.is_none() || key.kid() == kid;
-        let fitting: Vec<&Jwk> =
-            self.keys.iter().filter(named).filter(|key| key.serves(algorithm)).take(MAX_TRIES).collect();
-        match (fitting.len(), kid) {
+        let mut fitting = [None; MAX_TRIES];
+        let found = self.keys.iter().filter(named).filter(|key| key.serves(algorithm));
+        let count = fitting.iter_mut().zip(found).map(|(place, key)| *place = Some(key)).count();
+        match (count, kid) {
             (0, Some(_)) if self.keys.iter().any(|key| named(&key)) => Candidates::Unfit,
             (0, _) => Candidates::Unknown,
             (2.., None) => Candidates::Ambiguous,

@@ -73,6 +73,7 @@ impl<'a> Compact<'a> {
         let message = self.signing_input.as_bytes();
         candidates
             .into_iter()
+            .flatten()
             .find(|jwk| jwk.key.material.verify(header.algorithm, message, signature))
             .ok_or_else(|| Reason::SignatureInvalid.into())
     }

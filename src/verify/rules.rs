@@ -94,7 +94,7 @@ impl ClaimRules {
             issuer: self.issuer.clone(),
             subject: token.subject.map(Into::into),
             client_id: token.client_id.map(Into::into),
-            audience: Audience::new(audiences(token.audience)),
+            audience: Audience::new(boxed(audiences(token.audience))),
             scope: Scope::new(token.scope),
             roles: self.roles(token.payload),
             jwt_id: token.jwt_id.map(Into::into),
@@ -187,7 +187,7 @@ impl ClaimRules {
             None => ["roles", "groups", "entitlements"].iter().filter_map(|name| payload.get(name)).collect(),
         };
         let members = claims.into_iter().filter_map(Json::as_array).flatten();
-        members.filter_map(role_name).map(Into::into).collect()
+        boxed(members.filter_map(role_name))
     }
 }
 
@@ -214,9 +214,16 @@ pub(crate) struct Sound<'a> {
 }
 
 /// The members of an `aud`, a string or a list of strings.
-fn audiences<'a>(claim: &'a Json<'a>) -> impl Iterator<Item = &'a str> {
+fn audiences<'a>(claim: &'a Json<'a>) -> impl Iterator<Item = &'a str> + Clone {
     let list = claim.as_array().unwrap_or(std::slice::from_ref(claim));
     list.iter().filter_map(Json::as_str)
+}
+
+/// Counted first, so that the list is made in one piece.
+fn boxed<'a>(texts: impl Iterator<Item = &'a str> + Clone) -> Box<[Box<str>]> {
+    let mut list = Vec::with_capacity(texts.clone().count());
+    list.extend(texts.map(Box::from));
+    list.into_boxed_slice()
 }
 
 fn role_name<'a>(role: &'a Json<'_>) -> Option<&'a str> {

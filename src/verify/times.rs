@@ -70,7 +70,12 @@ fn seconds(text: &str, round: Round) -> Option<u64> {
     let mut whole: u64 = 0;
     for (place, digit) in text.bytes().enumerate() {
         match digit {
-            b'0'..=b'9' => whole = whole.checked_mul(10)?.checked_add(u64::from(digit - b'0'))?,
+            b'0'..=b'9' => {
+                let next = whole.checked_mul(10).and_then(|tens| tens.checked_add(u64::from(digit - b'0')));
+                // Too many digits for whole seconds: out of range, unless a negative exponent takes them back.
+                let Some(next) = next else { return scientific(text, round) };
+                whole = next;
+            }
             b'.' => return fraction(whole, text.get(place + 1..)?, text, round),
             _ => return scientific(text, round),
         }
@@ -112,6 +117,8 @@ mod tests {
         assert_eq!(times.not_before, Some(1_800_000_001));
         assert_eq!(times.issued_at, Some(1_800_000_000));
         assert!(read(r#"{"exp":253402300799}"#).is_ok());
+        let shifted = read(r#"{"exp":1900000000000000000000000e-15,"nbf":1.8e9}"#).unwrap();
+        assert_eq!((shifted.expires_at, shifted.not_before), (1_900_000_000, Some(1_800_000_000)));
         let nines = read(r#"{"exp":1900000000.99999999999999999999,"nbf":1800000000.00000000000000000001}"#).unwrap();
         assert_eq!((nines.expires_at, nines.not_before), (1_900_000_000, Some(1_800_000_001)));
     }
