@@ -40,7 +40,7 @@ pub(super) struct KeyStore {
 pub(super) struct State {
     pub(super) gate: Gate,
     pub(super) record: Record,
-    /// When the last attempt that ended was begun.
+    /// When the last attempt that ended was begun, if it failed.
     pub(super) tried: Option<Now>,
     pub(super) last_error: Option<String>,
     pub(super) attempt: Option<AbortHandle>,
@@ -193,8 +193,10 @@ impl Drop for Attempt {
         let has_keys = self.shared.has_keys(now);
         let abandoned = {
             let mut state = self.shared.state();
-            state.tried = Some(self.began);
-            state.gate.abandon(self.number, now.monotonic, has_keys)
+            let abandoned = state.gate.abandon(self.number, now.monotonic, has_keys);
+            // A set that came needs no look; and by a clock that was set back it may seem older than its question.
+            state.tried = state.gate.is_failing().then_some(self.began);
+            abandoned
         };
         if abandoned {
             let reason = "the fetch ended without a result: its client panicked or its runtime was shut down";

@@ -309,6 +309,24 @@ async fn r15_an_issuer_slower_than_a_short_interval_costs_a_wait_and_no_refusal(
 }
 
 #[tokio::test]
+async fn r51_a_set_that_came_while_the_clock_was_set_back_is_looked_at_once_it_is_right_again() {
+    let (fixture, client) = running().await;
+    let token = long_lived(&fixture);
+    // The regular refresh begins by the right clock and ends by a wrong one.
+    fixture.issuer.fault(Endpoint::Jwks, Some(Fault::Delay(SECOND)));
+    pass(&fixture, 1, 265 * SECOND).await;
+    let right = tower_bearer::Clock::wall(&fixture.clock);
+    fixture.clock.set_wall(right - 60 * MINUTE);
+    pass(&fixture, 2, SECOND).await;
+    assert_eq!(client.key_fetches(), 2);
+    fixture.clock.set_wall(right + 2 * SECOND);
+    let asked = ask(&fixture.server, &token);
+    pass(&fixture, 2, SECOND).await;
+    assert_eq!(asked.await.unwrap(), "ok");
+    assert_eq!(client.key_fetches(), 3);
+}
+
+#[tokio::test]
 async fn s3_14_a_machine_that_was_suspended_asks_before_it_believes_its_keys_and_its_cache() {
     let (fixture, client) = running().await;
     let cached = long_lived(&fixture);

@@ -108,7 +108,7 @@ pub struct Book {
     pub last_failed: bool,
     /// Failures since the set at hand was delivered.
     pub failures: u64,
-    /// When the attempt began whose call was the last to end.
+    /// When the attempt began whose call was the last to end, if it failed.
     pub tried: Option<Moment>,
     tried_before: Option<Moment>,
     began: Option<Moment>,
@@ -150,7 +150,7 @@ impl Book {
 
     fn end_call(&mut self, sound: bool) {
         self.in_flight -= 1;
-        self.tried = self.began;
+        self.tried = self.began.filter(|_| !sound);
         self.last_failed = !sound;
         self.failures += u64::from(!sound);
     }

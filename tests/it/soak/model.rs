@@ -72,10 +72,8 @@ impl Model {
         assert!(!self.is_ended(key, book), "I7: {asked:?} passed, though it was ended");
         assert!(self.is_usable(key, book, now), "I1: {asked:?} passed by a set that does not hold its key");
         let age = book.held.as_ref().map(|held| now.since(held.fetched)).unwrap_or_default();
-        assert!(
-            age <= REMOVED_BY || book.failures > 0,
-            "I1: {asked:?} passed by a set of {age:?} ago, without an outage"
-        );
+        let outage = book.failures > 0 && self.calm(now) <= RECOVERED_BY;
+        assert!(age <= REMOVED_BY || outage, "I1: {asked:?} passed by a set of {age:?} ago, without an outage");
     }
 
     fn judge_refusal(&self, asked: Asked, outcome: &Outcome, book: &Book, now: Moment) {
