@@ -9,6 +9,9 @@ use tower_bearer::metric_names::{CACHE_HITS, CACHE_MISSES};
 use crate::callers::Counts;
 use crate::cycle::Phase;
 
+/// The cache fills for five minutes, the life of its entries; a shorter run says nothing about growth.
+const SETTLED: usize = 900;
+
 pub struct Report {
     metrics: PrometheusHandle,
     hits: u64,
@@ -77,7 +80,8 @@ impl Report {
     }
 
     pub fn is_sound(&self) -> bool {
-        let grows = self.growth().is_some_and(|(first, last)| last > first + first / 10);
+        let settled = self.growth().filter(|_| self.memory.len() >= SETTLED);
+        let grows = settled.is_some_and(|(first, last)| last > first + first / 10);
         self.refused_good == 0 && self.passed_bad == 0 && !grows
     }
 
