@@ -1,13 +1,12 @@
 //! Who calls: clients with good tokens as fast as they can, some with bad ones, and strangers at a steady rate.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
-use std::sync::Mutex;
 use tokio::task::JoinHandle;
 use tower::ServiceExt;
 
@@ -31,7 +30,7 @@ pub struct Counts {
 struct Shared {
     app: Router,
     wallet: Arc<Wallet>,
-    flood: AtomicU8,
+    flood: Mutex<Flood>,
     next: AtomicUsize,
     strangers: AtomicU64,
     counts: Mutex<Counts>,
@@ -47,7 +46,7 @@ impl Callers {
         let shared = Arc::new(Shared {
             app,
             wallet,
-            flood: AtomicU8::new(Flood::None as u8),
+            flood: Mutex::new(Flood::None),
             next: AtomicUsize::new(0),
             strangers: AtomicU64::new(0),
             counts: Mutex::default(),
@@ -57,7 +56,7 @@ impl Callers {
     }
 
     pub fn flood_with(&self, flood: Flood) {
-        self.shared.flood.store(flood as u8, Ordering::Relaxed);
+        *self.shared.flood.lock().expect("no caller panics") = flood;
     }
 
     /// What was counted since the last call.
@@ -106,12 +105,12 @@ async fn strangers(shared: Arc<Shared>) {
     let mut turns = tokio::time::interval(FLOOD_INTERVAL);
     loop {
         turns.tick().await;
-        let flood = shared.flood.load(Ordering::Relaxed);
+        let flood = *shared.flood.lock().expect("no caller panics");
         let n = shared.strangers.fetch_add(1, Ordering::Relaxed);
         let token = match flood {
-            flood if flood == Flood::UnknownKeys as u8 => shared.wallet.of_unknown_key(n),
-            flood if flood == Flood::BadSignatures as u8 => shared.wallet.forged(n),
-            _ => continue,
+            Flood::UnknownKeys => shared.wallet.of_unknown_key(n),
+            Flood::BadSignatures => shared.wallet.forged(n),
+            Flood::None => continue,
         };
         let passed = shared.call(&token).await == StatusCode::OK;
         shared.count(|counts| {

@@ -146,15 +146,13 @@ impl<R> AuthLayer<R> {
                 return self.conclude(request, result);
             }
         }
-        let credentials = match is_absent {
-            true => ResourceRequest::NONE,
-            false => match ResourceRequest::read(request.headers()) {
-                Ok(credentials) => credentials,
-                Err(error) => {
-                    telemetry::decided(Decision::Refused(&error), None, Some(server.resource()));
-                    return Step::Answer(self.refuse(error, request));
-                }
-            },
+        let read = if is_absent { Ok(ResourceRequest::NONE) } else { ResourceRequest::read(request.headers()) };
+        let credentials = match read {
+            Ok(credentials) => credentials,
+            Err(error) => {
+                telemetry::decided(Decision::Refused(&error), None, Some(server.resource()));
+                return Step::Answer(self.refuse(error, request));
+            }
         };
         if self.optional && !credentials.has_token() {
             return self.pass_without(request, Because::Anonymous);

@@ -84,7 +84,12 @@ pub fn ask(server: &ResourceServer, token: &str) -> JoinHandle<&'static str> {
 /// Lets every task that can go on do so. For the current-thread runtime of a test, which runs some
 /// sixty tasks between two yields.
 pub async fn settle() {
-    for _ in 0..200 {
+    give_turns(200).await;
+}
+
+/// Lets other tasks have so many turns.
+pub async fn give_turns(turns: u32) {
+    for _ in 0..turns {
         tokio::task::yield_now().await;
     }
 }

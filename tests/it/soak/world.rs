@@ -13,6 +13,7 @@ use super::issuer::{Behaviour, Moment, SoakIssuer};
 use super::model::{Asked, Model};
 use super::rng::Rng;
 use super::tokens::{KEYS, Tokens, beginning};
+use crate::faulty_client::give_turns;
 use crate::support::{AS, Outcome, RS, get, send_through};
 
 const DAY: Duration = Duration::from_secs(86400);
@@ -272,9 +273,7 @@ impl<'t> World<'t> {
 
 /// One issuer has two tasks at most, so that few turns are enough.
 async fn settle() {
-    for _ in 0..12 {
-        tokio::task::yield_now().await;
-    }
+    give_turns(12).await;
 }
 
 fn alive_tasks() -> usize {
