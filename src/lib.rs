@@ -182,7 +182,8 @@ pub use middleware::cors::{CORS_EXPOSED_HEADERS, CORS_REQUEST_HEADERS};
 #[cfg(feature = "axum")]
 pub use middleware::extract::{AuthRejection, RequiredScopes, Scoped};
 pub use middleware::metadata::{MetadataService, ProtectedResourceMetadata};
-pub use middleware::require::{Require, RequireScope, Required, RequiredFuture};
+pub use middleware::require::{Require, Required, RequiredFuture};
+pub use middleware::require_scope::RequireScope;
 pub use policy::expression::RequirementError;
 pub use policy::path::normalize_path;
 pub use policy::requirement::Requirement;

@@ -1,5 +1,6 @@
 //! The settings of a server from a file or the environment (feature `config`).
 
 pub(crate) mod auth;
+mod issuer;
 pub(crate) mod key_file;
 pub(crate) mod table;

@@ -10,3 +10,4 @@ pub(crate) mod extract;
 pub(crate) mod metadata;
 pub(crate) mod passage;
 pub(crate) mod require;
+pub(crate) mod require_scope;

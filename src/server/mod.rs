@@ -1,8 +1,10 @@
 //! Floor 3: the story, free of any framework.
 
+mod assembly;
 pub(crate) mod builder;
 mod default_client;
 pub(crate) mod issuer;
+mod judgement;
 mod keys;
 mod many;
 mod mistakes;

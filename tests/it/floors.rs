@@ -48,7 +48,7 @@ const FENCES: [(&str, &[&str]); 20] = [
     ),
     ("memchr", &["src/verify/jws.rs"]),
     ("siphasher", &["src/store/digest.rs"]),
-    ("tokio", &["src/audit.rs", "src/clock.rs", "src/server/builder.rs", "src/remote/", "src/testing/"]),
+    ("tokio", &["src/audit.rs", "src/clock.rs", "src/server/assembly.rs", "src/remote/", "src/testing/"]),
     ("tower_layer", &["src/middleware/"]),
     ("tower_service", &["src/middleware/"]),
     ("tracing", &["src/telemetry.rs"]),

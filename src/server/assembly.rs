@@ -1,0 +1,117 @@
+//! From a configuration without mistakes to a server.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::error::{ConfigError, ConfigProblem};
+use crate::remote::http_client::{Door, HttpClient};
+use crate::remote::last_good::KeyWatch;
+use crate::remote::url;
+use crate::server::builder::ResourceServerBuilder;
+use crate::server::default_client::default_client;
+use crate::server::issuer::{Issuer, Keys};
+use crate::server::resource_server::{Inner, ResourceServer};
+use crate::server::verifier::{Trusted, Verifier};
+use crate::store::token_cache::TokenCache;
+use crate::token::resource::{MetadataAddress, Resource};
+use crate::verify::crypto;
+use crate::verify::rules::ClaimRules;
+
+/// One deadline over a whole fetch, and the largest answer: 256 keys with certificates fit.
+const FETCH_DEADLINE: Duration = Duration::from_secs(5);
+const MAX_DOCUMENT: usize = 512 * 1024;
+
+impl ResourceServerBuilder {
+    /// Checks everything and builds the server. Touches no network: an issuer that is down at start is
+    /// asked again when tokens come.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with every mistake.
+    pub fn build(self) -> Result<ResourceServer, ConfigError> {
+        let mut problems = self.problems();
+        let client = self.client().unwrap_or_else(|problem| {
+            problems.push(problem);
+            None
+        });
+        ConfigError::unless_empty(problems)?;
+        let resource = Arc::new(self.describe());
+        let news = watch::Sender::new(0);
+        let door = client.map(|client| Door {
+            client,
+            clock: self.clock.clone(),
+            deadline: FETCH_DEADLINE,
+            max_body: MAX_DOCUMENT,
+            news: news.clone(),
+        });
+        let issuers = self.issuers.iter().map(|issuer| {
+            let trusted = self.trust(issuer, &resource, door.as_ref());
+            (trusted.rules.issuer.clone(), trusted)
+        });
+        Ok(ResourceServer::from_inner(Inner {
+            verifier: Verifier { issuers: issuers.collect::<HashMap<_, _>>() },
+            cache: TokenCache::new(self.cache_bytes, self.cache_ttl, crypto::random()),
+            leeway: self.leeway.as_secs(),
+            clock: self.clock.clone(),
+            key_watch: KeyWatch { attempts: news.subscribe() },
+            resource,
+        }))
+    }
+
+    /// Every mistake but those of the machine; for callers that have more to report.
+    #[cfg(feature = "config")]
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        ConfigError::unless_empty(self.problems())
+    }
+
+    /// The given client, else the default one where an issuer is remote.
+    fn client(&self) -> Result<Option<Arc<dyn HttpClient>>, ConfigProblem> {
+        let remote = self.issuers.iter().any(|issuer| matches!(issuer.keys, Keys::Discovery | Keys::Uri(_)));
+        match &self.http_client {
+            Some(client) => Ok(Some(client.clone())),
+            None if remote => default_client(self.public_only).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn describe(&self) -> Resource {
+        let first = self.audiences.first().cloned().unwrap_or_default();
+        let url = |text: &&String| url::check(text, false).is_ok();
+        let identifier = self.resource.clone().or_else(|| self.audiences.iter().find(url).cloned());
+        // Clients are not sent to an address that anybody on the way can answer.
+        let metadata = identifier.as_ref().filter(url).and_then(|text| MetadataAddress::of(text));
+        let identifier = identifier.unwrap_or(first);
+        let printable = || identifier.chars().filter(|character| matches!(character, ' '..='~')).collect();
+        Resource {
+            realm: self.realm.clone().or_else(|| metadata.is_none().then(printable)),
+            metadata,
+            authorization_servers: self.issuers.iter().map(|issuer| issuer.identifier.clone()).collect(),
+            challenge_scope: (!self.challenge_scope.is_empty()).then(|| self.challenge_scope.join(" ")),
+            refusal_body: self.refusal_body.clone(),
+            audit_sink: self.audit_sink.clone(),
+            challenges: Default::default(),
+            identifier,
+        }
+    }
+
+    fn trust(&self, issuer: &Issuer, resource: &Arc<Resource>, door: Option<&Door>) -> Trusted {
+        let audiences = issuer.audiences.clone().unwrap_or_else(|| self.audiences.clone());
+        Trusted {
+            rules: ClaimRules {
+                issuer: issuer.identifier.as_str().into(),
+                audiences: (!self.any_audience).then_some(audiences),
+                leeway: self.leeway.as_secs(),
+                max_lifetime: self.max_token_lifetime.map(|limit| limit.as_secs()),
+                typ: issuer.typ,
+                required: issuer.required.clone(),
+                scope_claim: issuer.scope_claim.clone(),
+                roles_claim: issuer.roles_claim.clone(),
+                resource: resource.clone(),
+            },
+            algorithms: issuer.algorithms_or_default(),
+            keys: issuer.key_source(door, self.allow_http),
+        }
+    }
+}
