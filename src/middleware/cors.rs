@@ -6,6 +6,8 @@ use http::header::{
 };
 use http::{HeaderMap, Method};
 
+use crate::token::request::DPOP;
+
 /// The answer fields a script must be allowed to read: `Access-Control-Expose-Headers` of the CORS layer
 /// that stands outside [`AuthLayer`](crate::AuthLayer). Without them a script sees a refusal, not its reason.
 ///
@@ -15,11 +17,14 @@ use http::{HeaderMap, Method};
 /// use tower_bearer::{CORS_EXPOSED_HEADERS, CORS_REQUEST_HEADERS};
 /// let cors = CorsLayer::new().expose_headers(CORS_EXPOSED_HEADERS).allow_headers(CORS_REQUEST_HEADERS);
 /// ```
-pub const CORS_EXPOSED_HEADERS: [HeaderName; 2] = [WWW_AUTHENTICATE, HeaderName::from_static("dpop-nonce")];
+pub const CORS_EXPOSED_HEADERS: [HeaderName; 2] = [WWW_AUTHENTICATE, DPOP_NONCE];
 
 /// The request fields a script must be allowed to send: `Access-Control-Allow-Headers`. `Authorization` must
 /// be named, a `*` does not cover it.
-pub const CORS_REQUEST_HEADERS: [HeaderName; 3] = [AUTHORIZATION, HeaderName::from_static("dpop"), CONTENT_TYPE];
+pub const CORS_REQUEST_HEADERS: [HeaderName; 3] = [AUTHORIZATION, DPOP, CONTENT_TYPE];
+
+/// Carries the nonce for the next proof (RFC 9449 section 8.2).
+pub(crate) const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 
 /// True for a preflight in its real form: it carries no credentials and no body.
 pub(crate) fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {

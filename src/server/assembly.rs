@@ -16,7 +16,7 @@ use crate::server::issuer::{Issuer, Keys};
 use crate::server::resource_server::{Inner, ResourceServer};
 use crate::server::verifier::{Trusted, Verifier};
 use crate::store::token_cache::TokenCache;
-use crate::token::resource::{MetadataAddress, Resource};
+use crate::token::resource::{MetadataAddress, Resource, Schemes};
 use crate::verify::crypto;
 use crate::verify::rules::ClaimRules;
 
@@ -86,11 +86,13 @@ impl ResourceServerBuilder {
         let printable = || identifier.chars().filter(|character| matches!(character, ' '..='~')).collect();
         Resource {
             realm: self.realm.clone().or_else(|| metadata.is_none().then(printable)),
+            realm_is_chosen: self.realm.is_some(),
             metadata,
             authorization_servers: self.issuers.iter().map(|issuer| issuer.identifier.clone()).collect(),
             challenge_scope: (!self.challenge_scope.is_empty()).then(|| self.challenge_scope.join(" ")),
             refusal_body: self.refusal_body.clone(),
             audit_sink: self.audit_sink.clone(),
+            schemes: Schemes::BEARER,
             challenges: Default::default(),
             identifier,
         }

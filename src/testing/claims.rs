@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::token::claims::{Audience, ClaimSet, Claims};
 use crate::token::request::Scheme;
-use crate::token::resource::Resource;
+use crate::token::resource::{Resource, Schemes};
 use crate::token::scope::Scope;
 
 /// Builds [`Claims`] for the unit test of a handler: no layer, no token, no cryptography.
@@ -85,11 +85,13 @@ impl TestClaims {
         let resource = Resource {
             identifier: text("aud").unwrap_or_default().into(),
             realm: text("aud").map(Into::into),
+            realm_is_chosen: false,
             metadata: None,
             authorization_servers: Vec::new(),
             challenge_scope: None,
             refusal_body: None,
             audit_sink: None,
+            schemes: Schemes::BEARER,
             challenges: Default::default(),
         };
         let set = ClaimSet {

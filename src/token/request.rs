@@ -1,12 +1,15 @@
 //! What a request says about its token, read once from its headers.
 
 use http::header::AUTHORIZATION;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::error::{AuthError, Reason};
 
 /// Longest access token that is looked at.
 pub(crate) const MAX_TOKEN: usize = 16 * 1024;
+
+/// The field that carries a proof (RFC 9449 section 4.1).
+pub(crate) const DPOP: HeaderName = HeaderName::from_static("dpop");
 
 /// How a token was presented.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -14,6 +17,8 @@ pub(crate) const MAX_TOKEN: usize = 16 * 1024;
 pub enum Scheme {
     /// RFC 6750: whoever holds the token may use it.
     Bearer,
+    /// RFC 9449: the token is bound to a key, and a proof by that key comes with each request.
+    Dpop,
 }
 
 impl Scheme {
@@ -21,6 +26,7 @@ impl Scheme {
     pub fn as_str(self) -> &'static str {
         match self {
             Scheme::Bearer => "Bearer",
+            Scheme::Dpop => "DPoP",
         }
     }
 }

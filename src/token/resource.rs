@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use http::HeaderValue;
 
 use super::refusal::RefusalHook;
+use super::request::Scheme;
 use crate::audit::AuditSink;
 
 /// The names of one resource server; every `Claims` it verified leads back to it.
@@ -14,18 +15,40 @@ pub(crate) struct Resource {
     pub(crate) identifier: String,
     /// Stands in challenges only where set by hand or where there is no metadata to point to.
     pub(crate) realm: Option<String>,
+    pub(crate) realm_is_chosen: bool,
     pub(crate) metadata: Option<MetadataAddress>,
     pub(crate) authorization_servers: Vec<String>,
     pub(crate) challenge_scope: Option<String>,
+    pub(crate) schemes: Schemes,
     pub(crate) refusal_body: Option<RefusalHook>,
     pub(crate) audit_sink: Option<AuditSink>,
-    /// The challenges of the refusals that say the same to everybody, each made when first needed.
-    pub(crate) challenges: [OnceLock<Option<HeaderValue>>; Self::ANSWERS],
+    /// The challenges of the refusals that say the same to everybody, each made when first needed: by refusal, then
+    /// by scheme.
+    pub(crate) challenges: [[OnceLock<Option<HeaderValue>>; 2]; Self::ANSWERS],
 }
 
 impl Resource {
     /// How many kinds of refusals there are on the wire.
-    pub(crate) const ANSWERS: usize = 9;
+    pub(crate) const ANSWERS: usize = 15;
+}
+
+/// The schemes in which tokens are taken, as challenges offer them.
+#[derive(Debug, Clone)]
+pub(crate) struct Schemes {
+    pub(crate) bearer: bool,
+    /// The algorithms of proofs where DPoP is taken, separated by spaces (RFC 9449 section 7.1).
+    pub(crate) dpop: Option<Box<str>>,
+}
+
+impl Schemes {
+    pub(crate) const BEARER: Self = Schemes { bearer: true, dpop: None };
+
+    pub(crate) fn offer(&self, scheme: Scheme) -> bool {
+        match scheme {
+            Scheme::Bearer => self.bearer,
+            Scheme::Dpop => self.dpop.is_some(),
+        }
+    }
 }
 
 /// Where the protected resource metadata document stands (RFC 9728 section 3.1).

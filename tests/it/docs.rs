@@ -18,7 +18,9 @@ fn the_table_of_reason_codes_is_that_of_the_code() {
             let mut parts = line.split('"');
             let (code, kind, remedy) = (parts.nth(1).unwrap(), parts.next().unwrap(), parts.next().unwrap());
             let status = match kind.trim_matches([',', ' ']) {
-                "MissingToken" | "InvalidToken" => "401",
+                "MissingToken" | "InvalidToken" | "InvalidDpopProof" | "UseDpopNonce" => "401",
+                "InsufficientUserAuthentication" => "401",
+                "TooManyRequests" => "429",
                 "InvalidRequest" => "400",
                 "InsufficientScope" => "403",
                 "Unavailable" => "503",
@@ -38,7 +40,7 @@ fn the_table_of_reason_codes_is_that_of_the_code() {
     for (code, row) in &rows {
         assert_eq!(listed.get(code), Some(row), "{code}");
     }
-    let statuses = ["400", "401", "403", "500", "503"];
+    let statuses = ["400", "401", "403", "429", "500", "503"];
     for (code, _) in listed.iter().filter(|(_, (status, _))| statuses.contains(status)) {
         assert!(rows.contains_key(code), "{code} is no reason");
     }
