@@ -52,6 +52,7 @@
 //! | ask for scopes on a route | [`RequireScope::all`], [`RequireScope::any`]; as a type: [`Scoped`] |
 //! | ask for scopes, roles and claims | [`Require`] with a [`Requirement`], a value or a text |
 //! | find a rule by method and path | [`RouteRules`], [`normalize_path`] |
+//! | tell a service inside who calls, in header fields | [`ForwardLayer`] |
 //! | read who calls | [`Claims`], with your own type for further members: `Claims<T>` |
 //! | publish the metadata document of a nested resource | [`ProtectedResourceMetadata`] |
 //! | choose the body of refusals | [`ResourceServerBuilder::refusal_body`], [`AuthLayer::map_body`], [`AuthLayer::empty_body`] |
@@ -181,6 +182,7 @@ pub use middleware::body::{BytesBody, EmptyBody, MapBody, RefusalBody};
 pub use middleware::cors::{CORS_EXPOSED_HEADERS, CORS_REQUEST_HEADERS};
 #[cfg(feature = "axum")]
 pub use middleware::extract::{AuthRejection, RequiredScopes, Scoped};
+pub use middleware::forward::{Forward, ForwardLayer};
 pub use middleware::metadata::{MetadataService, ProtectedResourceMetadata};
 pub use middleware::require::{Require, Required, RequiredFuture};
 pub use middleware::require_scope::RequireScope;

@@ -216,6 +216,11 @@ pub(crate) fn private_key_published(issuer: &str, kid: Option<&str>) {
     );
 }
 
+pub(crate) fn claim_not_forwarded(header: &str, claim: &str, why: &'static str) {
+    let remedy = "the header is left out where the claim cannot stand in one; forward another claim";
+    warn!(target: AUDIT_TARGET, code = "claim_not_forwarded", header, claim, why, remedy);
+}
+
 pub(crate) fn body_hook_failed() {
     error!(target: AUDIT_TARGET, code = "refusal_body_panicked", remedy = "the refusal_body hook panicked; the standard body was sent");
 }

@@ -10,7 +10,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tower::util::BoxCloneSyncService;
 use tower::{Layer, ServiceExt};
 use tower_bearer::{
-    AuthLayer, ProtectedResourceMetadata, Require, Requirement, ResourceServer, RouteRules, normalize_path,
+    AuthLayer, Forward, ProtectedResourceMetadata, Require, Requirement, ResourceServer, RouteRules, normalize_path,
 };
 
 use crate::reply::{Body, body, problem};
@@ -35,7 +35,7 @@ pub struct Gate {
 
 impl Gate {
     pub fn new(settings: &Settings, metrics: Option<PrometheusHandle>) -> Self {
-        let behind = Behind::new(settings.upstream.as_ref());
+        let behind = settings.forward.layer(Behind::new(settings.upstream.as_ref(), settings.forward.clone()));
         let door = |access: &Access| door(&settings.server, access, behind.clone());
         Gate {
             routes: settings.rules.routes.map(door),
@@ -81,7 +81,7 @@ impl Gate {
 }
 
 /// The door of one kind of access.
-fn door(server: &ResourceServer, access: &Access, behind: Behind) -> Door {
+fn door(server: &ResourceServer, access: &Access, behind: Forward<Behind>) -> Door {
     let auth = AuthLayer::new(server.clone()).map_body(body);
     let asking = |requirement: Requirement| {
         Door::new(auth.layer(Require::new(requirement).map_body(body).layer(behind.clone())))

@@ -6,11 +6,12 @@
 //! Prints `listening on http://ADDR` once it accepts. Logs go to stderr (`RUST_LOG`). A bad file ends it with exit
 //! code 2 and one line for each mistake. SIGTERM ends it within two seconds, requests under way finished.
 //!
-//! Its floors, from the bottom: `settings` and `rules` (the file), `answer` and `upstream` (what is behind), `gate`
+//! Its floors, from the bottom: `settings`, `rules` and `forward` (the file), `answer` and `upstream` (what is behind), `gate`
 //! (one request), `key_files`, `admin`, `listener` (sockets and shutdown), `main`.
 
 mod admin;
 mod answer;
+mod forward;
 mod gate;
 mod key_files;
 mod listener;

@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use http::Uri;
-use tower_bearer::{AuthConfig, ConfigError, ConfigTable, KeyFile, ResourceServer};
+use tower_bearer::{AuthConfig, ConfigError, ConfigTable, ForwardLayer, KeyFile, ResourceServer};
 
+use crate::forward;
 use crate::rules::Rules;
 
 /// What the file says, judged.
@@ -14,13 +15,14 @@ pub struct Settings {
     pub upstream: Option<Uri>,
     pub metrics_path: Option<String>,
     pub rules: Rules,
+    pub forward: ForwardLayer,
     pub server: ResourceServer,
     pub key_files: Vec<KeyFile>,
 }
 
 /// Parts of the contract that are not built yet: named in the file they end the start, never ignored.
-const NOT_BUILT: [&str; 8] =
-    ["external_base", "scopes_supported", "end_streams_at_expiry", "dpop", "mtls", "revocation", "roles", "forward"];
+const NOT_BUILT: [&str; 7] =
+    ["external_base", "scopes_supported", "end_streams_at_expiry", "dpop", "mtls", "revocation", "roles"];
 
 /// The same below `[[issuers]]`.
 const NOT_BUILT_FOR_ISSUERS: [&str; 5] = ["preset", "metadata_url", "ca_file", "client_ids", "introspection"];
@@ -53,11 +55,12 @@ impl Settings {
             table.problem("metrics_path", path, "must begin with `/`");
         }
         let rules = Rules::read(&mut table);
+        let forward = forward::read(&mut table);
         let auth = AuthConfig::read(&mut table);
         table.finish()?;
         let key_files = auth.key_files().to_vec();
         let server = auth.into_builder().build()?;
-        Ok(Settings { listen, admin_listen, upstream, metrics_path, rules, server, key_files })
+        Ok(Settings { listen, admin_listen, upstream, metrics_path, rules, forward, server, key_files })
     }
 }
 

@@ -6,16 +6,18 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, TE, TRANSFER_ENCODING, UPGRADE};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, Version};
 use http_body_util::BodyExt;
-use hyper::body::{Body as _, Incoming};
+use hyper::body::{Body as _, Frame, Incoming};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tower::Service;
+use tower_bearer::ForwardLayer;
 
 use crate::answer::describe;
 use crate::reply::{Body, problem};
@@ -34,9 +36,10 @@ pub struct Behind {
 
 struct Proxy {
     origin: Uri,
-    http1: Client<HttpConnector, Incoming>,
+    forward: ForwardLayer,
+    http1: Client<HttpConnector, Body>,
     /// Cleartext HTTP/2 with prior knowledge, for gRPC.
-    http2: Client<HttpConnector, Incoming>,
+    http2: Client<HttpConnector, Body>,
 }
 
 /// Fields that speak of one connection only (RFC 9110 section 7.6.1). `Trailer` is not one of them: it announces
@@ -50,7 +53,7 @@ const HOP_BY_HOP: [HeaderName; 5] = [
 ];
 
 impl Behind {
-    pub fn new(upstream: Option<&Uri>) -> Self {
+    pub fn new(upstream: Option<&Uri>, forward: ForwardLayer) -> Self {
         let proxy = upstream.map(|origin| {
             let mut connector = HttpConnector::new();
             connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
@@ -60,7 +63,7 @@ impl Behind {
             client.pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE_TIMEOUT);
             let http1 = client.build(connector.clone());
             let http2 = client.http2_only(true).build(connector);
-            Arc::new(Proxy { origin: origin.clone(), http1, http2 })
+            Arc::new(Proxy { origin: origin.clone(), forward, http1, http2 })
         });
         Behind { proxy }
     }
@@ -97,7 +100,8 @@ impl Proxy {
         *request.uri_mut() = self.target(target);
         *request.version_mut() = if grpc { Version::HTTP_2 } else { Version::HTTP_11 };
         let client = if grpc { &self.http2 } else { &self.http1 };
-        match client.request(request).await {
+        let forward = self.forward.clone();
+        match client.request(request.map(|body| cleaned(body, forward))).await {
             Ok(mut response) => {
                 remove_hop_by_hop(response.headers_mut());
                 response.map(|body| body.boxed_unsync())
@@ -116,6 +120,18 @@ impl Proxy {
         parts.path_and_query = path.or_else(|| Some(PathAndQuery::from_static("/")));
         Uri::from_parts(parts).unwrap_or_else(|_| self.origin.clone())
     }
+}
+
+/// Trailers can carry the fields that tell who calls as well, and are read as headers by some.
+fn cleaned(body: Incoming, forward: ForwardLayer) -> Body {
+    let clean = move |frame: Frame<Bytes>| match frame.into_trailers() {
+        Ok(mut trailers) => {
+            forward.remove_from(&mut trailers);
+            Frame::trailers(trailers)
+        }
+        Err(frame) => frame,
+    };
+    body.map_frame(clean).boxed_unsync()
 }
 
 /// The upstream sees the name by which it was called. Over HTTP/2, and where a client speaks to us as to a proxy,

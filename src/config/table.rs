@@ -160,6 +160,14 @@ impl ConfigTable {
         })
     }
 
+    /// A table of strings, sorted by its keys.
+    pub fn pairs(&mut self, key: &str) -> Vec<(String, String)> {
+        let pairs = self.take(key, "must be a table of strings", |value| {
+            value.as_object()?.iter().map(|(name, text)| Some((name.clone(), text.as_str()?.to_owned()))).collect()
+        });
+        pairs.unwrap_or_default()
+    }
+
     /// A table below this one.
     pub fn table(&mut self, key: &str) -> Option<ConfigTable> {
         let value = self.members.remove(key)?;

@@ -7,6 +7,8 @@ pub(crate) mod challenge;
 pub(crate) mod cors;
 #[cfg(feature = "axum")]
 pub(crate) mod extract;
+pub(crate) mod forward;
+mod forward_value;
 pub(crate) mod metadata;
 pub(crate) mod passage;
 pub(crate) mod require;

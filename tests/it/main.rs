@@ -29,6 +29,7 @@ mod examples;
 mod extract;
 mod faulty_client;
 mod floors;
+mod forward;
 #[cfg(all(unix, feature = "config", feature = "metrics"))]
 mod gateway;
 mod http_auth;

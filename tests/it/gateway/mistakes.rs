@@ -155,7 +155,7 @@ fn what_is_not_built_yet_is_refused_by_name() {
     at_the_top("scopes_supported = []", "scopes_supported", "[]", not_built);
     at_the_top("end_streams_at_expiry = false", "end_streams_at_expiry", "false", not_built);
     at_the_top("mode = \"check\"", "mode", "check", not_built);
-    for section in ["dpop", "mtls", "revocation", "roles", "forward"] {
+    for section in ["dpop", "mtls", "revocation", "roles"] {
         of_rules(&format!("[{section}]\nx = 1"), section, "{...}", not_built);
         of_rules(&format!("[{section}]"), section, "{...}", not_built);
     }

@@ -4,6 +4,7 @@ mod access;
 mod admin;
 mod answers;
 mod client;
+mod forward;
 mod harness;
 mod key_files;
 mod lifecycle;
