@@ -98,6 +98,7 @@ fn the_sample_file_holds_every_key_that_is_built() {
         "danger_admin_public",
         "danger_allow_http",
         "default_access",
+        "headers",
         "issuer",
         "jwks_cooldown",
         "jwks_file",
@@ -119,6 +120,7 @@ fn the_sample_file_holds_every_key_that_is_built() {
         "roles_claim",
         "scope_claim",
         "shared_secret_file",
+        "strip_credentials",
         "typ",
         "upstream",
     ];
