@@ -121,7 +121,7 @@ impl<R> fmt::Debug for Require<R> {
     }
 }
 
-/// The service that [`Require`] and [`RequireScope`] make.
+/// The service that [`Require`] and [`RequireScope`](crate::RequireScope) make.
 #[derive(Clone, Debug)]
 pub struct Required<S, R = BytesBody> {
     inner: S,

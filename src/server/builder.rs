@@ -14,7 +14,7 @@ use crate::remote::url;
 use crate::server::issuer::Issuer;
 use crate::token::refusal::{Refusal, RefusalHook};
 
-/// Configures a [`ResourceServer`]; begins with [`ResourceServer::builder`].
+/// Configures a [`ResourceServer`](crate::ResourceServer); begins with [`ResourceServer::builder`](crate::ResourceServer::builder).
 ///
 /// Setters cannot fail; [`build`](ResourceServerBuilder::build) reports every mistake at once.
 #[must_use]
