@@ -25,7 +25,7 @@ const NOT_BUILT: [&str; 7] =
     ["external_base", "scopes_supported", "end_streams_at_expiry", "dpop", "mtls", "revocation", "roles"];
 
 /// The same below `[[issuers]]`.
-const NOT_BUILT_FOR_ISSUERS: [&str; 5] = ["preset", "metadata_url", "ca_file", "client_ids", "introspection"];
+const NOT_BUILT_FOR_ISSUERS: [&str; 3] = ["metadata_url", "ca_file", "introspection"];
 
 impl Settings {
     /// Reads a file; `listen` of the command line beats the one in it.

@@ -24,13 +24,16 @@ use crate::server::resource_server::ResourceServer;
 ///
 /// [[issuers]]
 /// issuer = "https://as.example.com"
+/// preset = "keycloak"                    # or another preset of `Issuer`; the keys below beat it
 /// jwks_uri = "https://as.example.com/keys" # instead of discovery; or jwks_file; or shared_secret(_env, _file)
 /// algorithms = ["RS256", "ES256"]
 /// audience = ["..."]                     # instead of the one above
+/// client_ids = ["..."]                   # accepted instead of an audience where the token holds none
 /// typ = "at+jwt"                         # or "jwt" or "any"
 /// required_claims = ["sub", "client_id", "iat", "jti"]
 /// scope_claim = "scope"
-/// roles_claim = "realm_access.roles"
+/// client_claim = "client_id"
+/// roles_claim = "realm_access.roles"     # or a list of them
 /// jwks_refresh = "5m"
 /// jwks_cooldown = "30s"
 /// jwks_stale = "24h"

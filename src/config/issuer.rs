@@ -12,11 +12,30 @@ use crate::verify::crypto;
 use crate::verify::jwks::Jwks;
 use crate::verify::rules::Typ;
 
+type Preset = fn(String) -> Issuer;
+
+const PRESETS: [(&str, Preset); 8] = [
+    ("keycloak", Issuer::keycloak),
+    ("entra", Issuer::entra),
+    ("auth0", Issuer::auth0),
+    ("okta", Issuer::okta),
+    ("cognito", Issuer::cognito),
+    ("zitadel", Issuer::zitadel),
+    ("openiddict", Issuer::openiddict),
+    ("oidc_provider", Issuer::oidc_provider),
+];
+
 pub(super) fn read_issuer(table: &mut ConfigTable) -> Issuer {
     let name = table.required_text("issuer", "must be the issuer identifier, such as https://as.example.com");
-    // One of its own for each table, or two of them would count as the same issuer named twice.
-    let name = name.unwrap_or_else(|| format!("{PLACEHOLDER}/{}", table.path().replace(['[', ']'], "")));
-    let mut issuer = Issuer::new(name).labelled(table.path());
+    let preset = table.choice("preset", &PRESETS);
+    let issuer = match (name, preset) {
+        (Some(name), Some(preset)) if name.contains("://") => preset(name.clone()).named(name),
+        (Some(name), Some(preset)) => preset(name),
+        (Some(name), None) => Issuer::new(name),
+        // One of its own for each table, or two of them would count as the same issuer named twice.
+        (None, _) => Issuer::new(format!("{PLACEHOLDER}/{}", table.path().replace(['[', ']'], ""))),
+    };
+    let mut issuer = issuer.labelled(table.path());
     issuer = read_keys(table, issuer);
     if let Some(names) = table.texts("algorithms") {
         let (mut algorithms, mut unknown) = (Vec::new(), Vec::new());
@@ -39,14 +58,20 @@ pub(super) fn read_issuer(table: &mut ConfigTable) -> Issuer {
         issuer = issuer.typ(typ);
     }
     issuer = table.texts("audience").into_iter().flatten().fold(issuer, Issuer::audience);
+    if let Some(clients) = table.texts("client_ids") {
+        issuer = issuer.client_ids(clients);
+    }
     if let Some(names) = table.texts_or_none("required_claims") {
         issuer = issuer.required_claims(names);
     }
     if let Some(path) = table.text("scope_claim") {
         issuer = issuer.scope_claim(path);
     }
-    if let Some(path) = table.text("roles_claim") {
-        issuer = issuer.roles_claim(path);
+    if let Some(path) = table.text("client_claim") {
+        issuer = issuer.client_claim(path);
+    }
+    if let Some(paths) = table.text_or_texts("roles_claim") {
+        issuer = issuer.roles_claims(paths);
     }
     let set = |issuer: Issuer, value, setter: fn(Issuer, _) -> Issuer| match value {
         Some(value) => setter(issuer, value),

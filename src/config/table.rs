@@ -153,6 +153,14 @@ impl ConfigTable {
         Some(texts)
     }
 
+    /// A string, or a list of strings with one member at least.
+    pub fn text_or_texts(&mut self, key: &str) -> Option<Vec<String>> {
+        match self.members.get(key) {
+            Some(Value::Array(_)) => self.texts(key),
+            _ => self.take(key, "must be a string or a list of strings", |value| Some(vec![value.as_str()?.into()])),
+        }
+    }
+
     /// A list of strings, which may be empty.
     pub fn texts_or_none(&mut self, key: &str) -> Option<Vec<String>> {
         self.take(key, "must be a list of strings", |value| {

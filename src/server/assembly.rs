@@ -17,6 +17,7 @@ use crate::server::resource_server::{Inner, ResourceServer};
 use crate::server::verifier::{Trusted, Verifier};
 use crate::store::token_cache::TokenCache;
 use crate::token::resource::{MetadataAddress, Resource, Schemes};
+use crate::verify::audience::AudienceRule;
 use crate::verify::crypto;
 use crate::verify::rules::ClaimRules;
 
@@ -103,16 +104,21 @@ impl ResourceServerBuilder {
         Trusted {
             rules: ClaimRules {
                 issuer: issuer.identifier.as_str().into(),
-                audiences: (!self.any_audience).then_some(audiences),
+                roles_claims: issuer.roles_claims_for(&audiences),
+                audience: AudienceRule {
+                    accepted: (!self.any_audience).then_some(audiences),
+                    client_ids: issuer.client_ids.clone().unwrap_or_default(),
+                },
                 leeway: self.leeway.as_secs(),
                 max_lifetime: self.max_token_lifetime.map(|limit| limit.as_secs()),
                 typ: issuer.typ,
                 required: issuer.required.clone(),
                 scope_claim: issuer.scope_claim.clone(),
-                roles_claim: issuer.roles_claim.clone(),
+                client_claim: issuer.client_claim.clone(),
                 resource: resource.clone(),
             },
             algorithms: issuer.algorithms_or_default(),
+            known: issuer.known,
             keys: issuer.key_source(door, self.allow_http),
         }
     }

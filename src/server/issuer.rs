@@ -10,6 +10,8 @@ use crate::remote::key_fetch::KeyOrigin;
 use crate::remote::last_good::LastGoodKeys;
 use crate::remote::refresh::KeyTiming;
 use crate::remote::url;
+use crate::server::known_server::KnownServer;
+use crate::server::token_shape::RolesAt;
 use crate::server::verifier::KeySource;
 use crate::verify::algorithm::{Algorithm, DEFAULT_ALGORITHMS};
 use crate::verify::jwk::Jwk;
@@ -23,14 +25,17 @@ use crate::verify::rules::Typ;
 /// [`build`](crate::ResourceServerBuilder::build), together with all others. Keys are never shared
 /// between issuers, and no address that stands in a token is ever fetched.
 ///
+/// For well-known servers there are presets, such as [`Issuer::keycloak`], that know what these servers send. A preset
+/// is a start: every setter after it has the last word.
+///
 /// # Example
 /// ```
 /// # use tower_bearer::{Algorithm, Issuer, ResourceServer, Typ};
-/// let keycloak = Issuer::new("https://id.example.com/realms/shop")
+/// let issuer = Issuer::new("https://as.example.com")
 ///     .typ(Typ::Jwt)
-///     .roles_claim("realm_access.roles")
+///     .roles_claim("permissions")
 ///     .algorithms([Algorithm::RS256]);
-/// let server = ResourceServer::builder("https://api.example.com", keycloak).build()?;
+/// let server = ResourceServer::builder("https://api.example.com", issuer).build()?;
 /// # Ok::<(), tower_bearer::ConfigError>(())
 /// ```
 #[derive(Clone)]
@@ -42,8 +47,13 @@ pub struct Issuer {
     pub(crate) typ: Typ,
     pub(crate) required: Vec<String>,
     pub(crate) audiences: Option<Vec<String>>,
+    pub(crate) client_ids: Option<Vec<String>>,
     pub(crate) scope_claim: Option<String>,
-    pub(crate) roles_claim: Option<String>,
+    pub(crate) client_claim: Option<String>,
+    pub(super) roles: Vec<RolesAt>,
+    pub(super) known: Option<KnownServer>,
+    /// What is wrong with the name that a preset was given, and what to do.
+    pub(super) misnamed: Option<&'static str>,
     pub(crate) timing: KeyTiming,
     pub(crate) last_good: Option<LastGoodKeys>,
     /// Where it stands in a file, for key paths.
@@ -70,8 +80,12 @@ impl Issuer {
             typ: Typ::default(),
             required: ["sub", "client_id", "iat", "jti"].map(String::from).to_vec(),
             audiences: None,
+            client_ids: None,
             scope_claim: None,
-            roles_claim: None,
+            client_claim: None,
+            roles: Vec::new(),
+            known: None,
+            misnamed: None,
             timing: KeyTiming::default(),
             last_good: None,
             label: String::new(),
@@ -98,36 +112,6 @@ impl Issuer {
     /// with a shared secret; a token cannot choose beyond this list (RFC 8725 section 3.1).
     pub fn algorithms(self, algorithms: impl IntoIterator<Item = Algorithm>) -> Self {
         Issuer { algorithms: Some(algorithms.into_iter().collect()), ..self }
-    }
-
-    /// Which `typ` its access tokens carry. Default [`Typ::AtJwt`]: it keeps ID tokens out.
-    pub fn typ(self, typ: Typ) -> Self {
-        Issuer { typ, ..self }
-    }
-
-    /// The claims a token must hold beside `iss`, `aud` and `exp`. Default: `sub`, `client_id`, `iat`, `jti`,
-    /// as RFC 9068 section 2.2 obliges the issuer.
-    pub fn required_claims(self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        Issuer { required: names.into_iter().map(Into::into).collect(), ..self }
-    }
-
-    /// The audiences accepted from this issuer, instead of the server's.
-    pub fn audience(self, audience: impl Into<String>) -> Self {
-        let mut audiences = self.audiences.unwrap_or_default();
-        audiences.push(audience.into());
-        Issuer { audiences: Some(audiences), ..self }
-    }
-
-    /// The claim that holds the scope, as a name or dotted path; then a list of strings is taken, too.
-    /// Default: `scope`, a string (RFC 9068 section 2.2.3).
-    pub fn scope_claim(self, path: impl Into<String>) -> Self {
-        Issuer { scope_claim: Some(path.into()), ..self }
-    }
-
-    /// The claim that holds the roles, as a name or dotted path such as `realm_access.roles`. Default:
-    /// `roles`, `groups` and `entitlements` together (RFC 9068 section 2.2.3.1).
-    pub fn roles_claim(self, path: impl Into<String>) -> Self {
-        Issuer { roles_claim: Some(path.into()), ..self }
     }
 
     /// How often the keys are fetched anew, begun in the background at 80 % of it. Default 5 minutes:
@@ -162,6 +146,12 @@ impl Issuer {
             (None, Keys::Secret(_)) => vec![Algorithm::HS256],
             (None, _) => DEFAULT_ALGORITHMS.to_vec(),
         }
+    }
+
+    /// Under just this identifier, whatever a preset made of it: in a file it stands as it is compared.
+    #[cfg(feature = "config")]
+    pub(crate) fn named(self, identifier: String) -> Self {
+        Issuer { identifier, misnamed: None, ..self }
     }
 
     /// Problems then name their place in a file.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::builder::ResourceServerBuilder;
 use super::issuer::{Issuer, Keys};
+use super::token_shape::RolesAt;
 use crate::error::ConfigProblem;
 use crate::remote::refresh::KeyTiming;
 use crate::remote::url;
@@ -61,8 +62,9 @@ impl ResourceServerBuilder {
 impl Issuer {
     fn problems(&self, allow_http: bool) -> Vec<ConfigProblem> {
         let mut problems = Vec::new();
-        if let Err(bad) = url::check_issuer(&self.identifier, allow_http) {
-            problems.push(ConfigProblem::new("issuer", url::shown(&self.identifier), bad.remedy()));
+        let bad_url = || url::check_issuer(&self.identifier, allow_http).err().map(|bad| bad.remedy());
+        if let Some(remedy) = self.misnamed.or_else(bad_url) {
+            problems.push(ConfigProblem::new("issuer", url::shown(&self.identifier), remedy));
         }
         if let Keys::Uri(uri) = &self.keys
             && let Err(bad) = url::check(uri, allow_http)
@@ -72,11 +74,7 @@ impl Issuer {
             problems.push(ConfigProblem::new("jwks_uri", shown, bad.remedy()));
         }
         self.key_problems(&mut problems);
-        for (setting, path) in [("scope_claim", &self.scope_claim), ("roles_claim", &self.roles_claim)] {
-            if let Some(path) = path.as_ref().filter(|path| path.is_empty()) {
-                problems.push(ConfigProblem::new(setting, path, "must name a claim"));
-            }
-        }
+        self.claim_problems(&mut problems);
         for audience in self.audiences.iter().flatten() {
             problems.extend(audience_problem(audience));
         }
@@ -88,6 +86,25 @@ impl Issuer {
             problems.iter_mut().for_each(named);
         }
         problems
+    }
+
+    fn claim_problems(&self, problems: &mut Vec<ConfigProblem>) {
+        let mut add = |setting, value, remedy| problems.push(ConfigProblem::new(setting, value, remedy));
+        let one = [("scope_claim", &self.scope_claim), ("client_claim", &self.client_claim)];
+        let named = one.into_iter().filter_map(|(setting, path)| Some((setting, path.as_ref()?)));
+        let roles = self.roles.iter().filter_map(|place| match place {
+            RolesAt::Claim(claim) => Some(("roles_claim", &claim.path)),
+            RolesAt::OwnAudience { .. } => None,
+        });
+        for (setting, _) in named.chain(roles).filter(|(_, path)| path.is_empty()) {
+            add(setting, "", "must name a claim");
+        }
+        if self.client_ids.as_ref().is_some_and(Vec::is_empty) {
+            add("client_ids", "[]", "must name one client at least");
+        }
+        if self.client_ids.iter().flatten().any(String::is_empty) {
+            add("client_ids", "", "must be the identifier of a client");
+        }
     }
 
     fn key_problems(&self, problems: &mut Vec<ConfigProblem>) {

@@ -8,6 +8,7 @@ use crate::remote::health::IssuerHealth;
 use crate::remote::jwks::RemoteJwks;
 use crate::remote::refresh::Why;
 use crate::remote::snapshot::{KeyView, Snapshot};
+use crate::server::known_server::{self, KnownServer};
 use crate::token::claims::ClaimSet;
 use crate::token::error::{AuthError, Reason};
 use crate::token::json::{self, Object};
@@ -31,6 +32,7 @@ pub(crate) enum KeySource {
 pub(crate) struct Trusted {
     pub(crate) rules: ClaimRules,
     pub(crate) algorithms: Vec<Algorithm>,
+    pub(crate) known: Option<KnownServer>,
     pub(crate) keys: KeySource,
 }
 
@@ -86,7 +88,7 @@ impl Verifier {
     /// Verifies a JWT access token. The cheap refusals come before the signature, and both before any
     /// wait: an expired or foreign token costs neither a signature check nor a fetch.
     pub(crate) fn verify(&self, token: &str, now: Now, round: Round) -> Result<ClaimSet, Stuck> {
-        let compact = Compact::split(token)?;
+        let compact = Compact::split(token).map_err(|error| self.advise_on_opaque(error))?;
         let header_bytes = compact.decode_header()?;
         let header_object = parse_header(&header_bytes)?;
         let header = Header::read(&header_object)?;
@@ -101,7 +103,8 @@ impl Verifier {
             return Err(AuthError::with_detail(Reason::AlgorithmNotAllowed, header.algorithm).into());
         }
         let judged = Judged { header: &header, repeated: &header_object, payload: &payload, text };
-        let sound = trusted.rules.judge(&judged, now.wall)?;
+        let sound = trusted.rules.judge(&judged, now.wall);
+        let sound = sound.map_err(|error| known_server::explain(error, trusted.known, &judged))?;
         let at_hand = trusted.keys_at_hand(now, round)?;
         let key = trusted.verify_signature(&compact, &signature, &header, at_hand.keys(), round)?;
         Ok(ClaimSet { key_life: Some(key.key.life.clone()), ..trusted.rules.claims(sound) })
@@ -112,8 +115,17 @@ impl Verifier {
         let claim = payload.text("iss").map_err(|what| AuthError::with_detail(Reason::ClaimInvalid, what))?;
         let issuer = claim.ok_or_else(|| AuthError::with_detail(Reason::ClaimMissing, "iss"))?;
         self.trusted(issuer).ok_or_else(|| {
-            AuthError::with_detail(Reason::IssuerUnknown, format_args!("iss is `{}`", Untrusted(issuer)))
+            let error = AuthError::with_detail(Reason::IssuerUnknown, format_args!("iss is `{}`", Untrusted(issuer)));
+            known_server::explain_issuer(error, issuer, |known| self.issuers.contains_key(known))
         })
+    }
+
+    /// What is no JWT names no issuer: only where there is one alone can it be said why it may be so.
+    fn advise_on_opaque(&self, error: AuthError) -> AuthError {
+        match self.issuers.values().next().and_then(|trusted| trusted.known) {
+            Some(server) if self.issuers.len() == 1 => known_server::explain_opaque(error, server),
+            _ => error,
+        }
     }
 
     fn trusted(&self, issuer: &str) -> Option<&Trusted> {

@@ -187,7 +187,7 @@ impl<T> Claims<T> {
         Some((self.issuer(), self.subject()?))
     }
 
-    /// The client that asked for the token (`client_id`, else `azp`).
+    /// The client that asked for the token (`client_id`, else `azp`, or the claim named with `Issuer::client_claim`).
     pub fn client_id(&self) -> Option<&str> {
         self.set().client_id.as_deref()
     }
@@ -208,7 +208,7 @@ impl<T> Claims<T> {
     }
 
     /// The roles of `roles`, `groups` and `entitlements` (RFC 9068 section 2.2.3.1), or of the claim
-    /// named with `Issuer::roles_claim`.
+    /// named with `Issuer::roles_claim` or a preset.
     pub fn roles(&self) -> impl Iterator<Item = &str> {
         self.set().roles.iter().map(AsRef::as_ref)
     }

@@ -45,13 +45,21 @@ impl<'a> Object<'a> {
         self.repeats
     }
 
-    /// The value at a dotted path; a member whose own name holds the dots is preferred.
+    /// The value at a dotted path; a member whose own name holds the dots is preferred. Where a name on the way holds
+    /// dots, as the names of clients and hosts do, the shortest one that leads on counts.
     pub(crate) fn at(&self, path: &str) -> Option<&Json<'a>> {
         if let Some(value) = self.get(path) {
             return Some(value);
         }
-        let (head, rest) = path.split_once('.')?;
-        self.get(head)?.as_object()?.at(rest)
+        path.match_indices('.').find_map(|(dot, _)| {
+            let (head, rest) = path.split_at_checked(dot)?;
+            self.get(head)?.as_object()?.at(rest.strip_prefix('.')?)
+        })
+    }
+
+    /// The members in the order of the text.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Json<'a>)> + Clone {
+        self.members.iter().map(|(name, value)| (name.as_ref(), value))
     }
 }
 

@@ -1,11 +1,13 @@
 //! Floor 1: the rules. Pure functions of (input, rules, now): no async, no clock, no network.
 
 pub(crate) mod algorithm;
+pub(crate) mod audience;
 pub(crate) mod base64url;
 pub(crate) mod crypto;
 pub(crate) mod jwk;
 pub(crate) mod jwks;
 pub(crate) mod jws;
 pub(crate) mod roca;
+pub(crate) mod roles;
 pub(crate) mod rules;
 pub(crate) mod times;

@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use super::audience::AudienceRule;
 use super::jws::Header;
+use super::roles::{RolesClaim, roles};
 use super::times::Times;
 use crate::token::claims::{Audience, ClaimSet, Confirmation};
 use crate::token::error::{AuthError, Reason};
@@ -12,8 +14,8 @@ use crate::token::resource::Resource;
 use crate::token::scope::Scope;
 use crate::token::untrusted::Untrusted;
 
-/// Most members of `aud`, most scope-tokens.
-const MAX_LIST: usize = 256;
+/// Most scope-tokens.
+const MAX_SCOPES: usize = 256;
 
 /// Which `typ` headers an issuer's access tokens carry (RFC 9068 section 2.1). Compared without case,
 /// with or without `application/`.
@@ -47,15 +49,17 @@ const OTHER_TYPES: [&str; 8] = [
 #[derive(Debug)]
 pub(crate) struct ClaimRules {
     pub(crate) issuer: Arc<str>,
-    /// Exact strings, one of which must be in `aud`. None: any audience passes.
-    pub(crate) audiences: Option<Vec<String>>,
+    pub(crate) audience: AudienceRule,
     pub(crate) leeway: u64,
     pub(crate) max_lifetime: Option<u64>,
     pub(crate) typ: Typ,
     pub(crate) required: Vec<String>,
     /// Where the scope stands if not in `scope`; then a list is taken as well.
     pub(crate) scope_claim: Option<String>,
-    pub(crate) roles_claim: Option<String>,
+    /// Where the client stands if neither in `client_id` nor in `azp`.
+    pub(crate) client_claim: Option<String>,
+    /// Where the roles stand if not in the claims of RFC 9068.
+    pub(crate) roles_claims: Vec<RolesClaim>,
     pub(crate) resource: Arc<Resource>,
 }
 
@@ -68,17 +72,18 @@ impl ClaimRules {
         let times = Times::read(payload)?;
         times.check(now, self.leeway)?;
         self.check_lifetime(&times)?;
-        let audience = self.audience(payload)?;
+        let client_id = self.client(payload)?;
+        let audience = self.audience.judge(payload, client_id)?;
         self.check_required(payload)?;
         repeats_agree(token.repeated, payload)?;
         if self.typ != Typ::AtJwt && !token.header.typ.is_some_and(is_access_token_type) {
-            refuse_id_token(payload)?;
+            self.refuse_id_token(payload, client_id)?;
         }
         let text = |name| payload.text(name).map_err(invalid);
         Ok(Sound {
             times,
             subject: text("sub")?,
-            client_id: text("client_id")?.map_or_else(|| text("azp"), |client| Ok(Some(client)))?,
+            client_id,
             audience,
             scope: self.scope(payload)?,
             jwt_id: text("jti")?,
@@ -94,9 +99,9 @@ impl ClaimRules {
             issuer: self.issuer.clone(),
             subject: token.subject.map(Into::into),
             client_id: token.client_id.map(Into::into),
-            audience: Audience::new(boxed(audiences(token.audience))),
+            audience: token.audience.map(|claim| Audience::new(boxed(audiences(claim)))).unwrap_or_default(),
             scope: Scope::new(token.scope),
-            roles: self.roles(token.payload),
+            roles: roles(&self.roles_claims, token.payload),
             jwt_id: token.jwt_id.map(Into::into),
             expires_at: token.times.expires_at,
             not_before: token.times.not_before,
@@ -135,22 +140,14 @@ impl ClaimRules {
         Ok(())
     }
 
-    fn audience<'a>(&self, payload: &'a Object<'a>) -> Result<&'a Json<'a>, AuthError> {
-        let claim = payload.get("aud").ok_or_else(|| AuthError::with_detail(Reason::ClaimMissing, "aud"))?;
-        let readable = match claim {
-            Json::String(_) => true,
-            Json::Array(list) => (1..=MAX_LIST).contains(&list.len()) && list.iter().all(|one| one.as_str().is_some()),
-            _ => false,
-        };
-        if !readable {
-            return Err(invalid("aud is neither a string nor a list of 1 to 256 strings"));
+    fn client<'a>(&self, payload: &'a Object<'a>) -> Result<Option<&'a str>, AuthError> {
+        if let Some(path) = &self.client_claim {
+            let claim = payload.at(path);
+            let text = claim.map(|claim| claim.as_str().ok_or_else(|| invalid("the client is not a string")));
+            return text.transpose();
         }
-        let ours = |own: &Vec<String>| audiences(claim).any(|member| own.iter().any(|own| own == member));
-        if self.audiences.as_ref().is_none_or(ours) {
-            return Ok(claim);
-        }
-        let first = Untrusted(audiences(claim).next().unwrap_or_default()).to_string();
-        Err(AuthError::with_detail(Reason::AudienceMismatch, format_args!("aud is `{first}`")))
+        let text = |name| payload.text(name).map_err(invalid);
+        text("client_id")?.map_or_else(|| text("azp"), |client| Ok(Some(client)))
     }
 
     fn check_required(&self, payload: &Object<'_>) -> Result<(), AuthError> {
@@ -175,19 +172,25 @@ impl ClaimRules {
             }
             Some(_) => return Err(invalid("the scope is not a string")),
         };
-        let too_many = scope.split(' ').filter(|token| !token.is_empty()).nth(MAX_LIST).is_some();
+        let too_many = scope.split(' ').filter(|token| !token.is_empty()).nth(MAX_SCOPES).is_some();
         let unreadable = too_many || scope.chars().any(char::is_control);
         if unreadable { Err(invalid("the scope has control characters or more than 256 tokens")) } else { Ok(scope) }
     }
 
-    /// Strings, or objects with `value` (SCIM); any other shape grants nothing.
-    fn roles(&self, payload: &Object<'_>) -> Box<[Box<str>]> {
-        let claims: Vec<&Json<'_>> = match &self.roles_claim {
-            Some(path) => payload.at(path).into_iter().collect(),
-            None => ["roles", "groups", "entitlements"].iter().filter_map(|name| payload.get(name)).collect(),
+    /// Without the `typ` of RFC 9068 an ID token is told by what only it has or says of itself (`typ` of Keycloak,
+    /// `token_use` of Cognito), or by what it lacks.
+    fn refuse_id_token(&self, payload: &Object<'_>, client: Option<&str>) -> Result<(), AuthError> {
+        let has = |names: &[&str]| names.iter().any(|name| payload.get(name).is_some());
+        let says = |name: &str, kinds: &[&str]| {
+            payload.get(name).and_then(Json::as_str).is_some_and(|kind| kinds.contains(&kind))
         };
-        let members = claims.into_iter().filter_map(Json::as_array).flatten();
-        boxed(members.filter_map(role_name))
+        let other = has(&["nonce", "at_hash", "c_hash"])
+            || says("typ", &["ID", "Refresh", "Offline", "Logout"])
+            || says("token_use", &["id"]);
+        if other || (client.is_none() && !has(&["scope", "scp", "client_id", "azp"])) {
+            return Err(Reason::IdToken.into());
+        }
+        Ok(())
     }
 }
 
@@ -205,7 +208,7 @@ pub(crate) struct Sound<'a> {
     times: Times,
     subject: Option<&'a str>,
     client_id: Option<&'a str>,
-    audience: &'a Json<'a>,
+    audience: Option<&'a Json<'a>>,
     scope: Cow<'a, str>,
     jwt_id: Option<&'a str>,
     confirmation: Option<Confirmation>,
@@ -214,23 +217,16 @@ pub(crate) struct Sound<'a> {
 }
 
 /// The members of an `aud`, a string or a list of strings.
-fn audiences<'a>(claim: &'a Json<'a>) -> impl Iterator<Item = &'a str> + Clone {
+pub(super) fn audiences<'a>(claim: &'a Json<'a>) -> impl Iterator<Item = &'a str> + Clone {
     let list = claim.as_array().unwrap_or(std::slice::from_ref(claim));
     list.iter().filter_map(Json::as_str)
 }
 
 /// Counted first, so that the list is made in one piece.
-fn boxed<'a>(texts: impl Iterator<Item = &'a str> + Clone) -> Box<[Box<str>]> {
+pub(super) fn boxed<'a>(texts: impl Iterator<Item = &'a str> + Clone) -> Box<[Box<str>]> {
     let mut list = Vec::with_capacity(texts.clone().count());
     list.extend(texts.map(Box::from));
     list.into_boxed_slice()
-}
-
-fn role_name<'a>(role: &'a Json<'_>) -> Option<&'a str> {
-    match role {
-        Json::Object(object) => object.get("value")?.as_str(),
-        other => other.as_str(),
-    }
 }
 
 /// A `typ` without a slash means `application/...` (RFC 7515 section 4.1.9).
@@ -255,15 +251,6 @@ fn repeats_agree(header: &Object<'_>, payload: &Object<'_>) -> Result<(), AuthEr
     }
 }
 
-/// Without the `typ` of RFC 9068 an ID token is told by what only it has, or by what it lacks.
-fn refuse_id_token(payload: &Object<'_>) -> Result<(), AuthError> {
-    let has = |names: &[&str]| names.iter().any(|name| payload.get(name).is_some());
-    if has(&["nonce", "at_hash", "c_hash"]) || !has(&["scope", "scp", "client_id", "azp"]) {
-        return Err(Reason::IdToken.into());
-    }
-    Ok(())
-}
-
 /// Unknown members beside a known one are ignored; `cnf` with only unknown ones is a refusal, because
 /// passing it would turn a bound token into a bearer token (RFC 7800 section 3.1).
 fn confirmation(payload: &Object<'_>) -> Result<Option<Confirmation>, AuthError> {
@@ -281,6 +268,6 @@ fn confirmation(payload: &Object<'_>) -> Result<Option<Confirmation>, AuthError>
     Ok(Some(confirmation))
 }
 
-fn invalid(what: impl std::fmt::Display) -> AuthError {
+pub(super) fn invalid(what: impl std::fmt::Display) -> AuthError {
     AuthError::with_detail(Reason::ClaimInvalid, what)
 }

@@ -160,6 +160,11 @@ fn a_value_of_the_wrong_type_is_named_with_its_path_and_what_is_wanted() {
         ("required_claims", json!("sub")),
         ("scope_claim", json!(["scp"])),
         ("roles_claim", json!(1)),
+        ("roles_claim", json!(["a", 1])),
+        ("client_claim", json!(["azp"])),
+        ("client_ids", json!("web")),
+        ("preset", json!(["keycloak"])),
+        ("preset", json!("Keycloak")),
         ("jwks_refresh", json!(300)),
         ("jwks_cooldown", json!("1.5s")),
         ("jwks_stale", json!("-1h")),
@@ -203,6 +208,8 @@ fn a_value_out_of_range_is_one_mistake_with_its_bounds() {
         ("jwks_uri", "https://u:p@as.example.com/", "https://***@as.example.com/", "password"),
         ("scope_claim", "", "", "name a claim"),
         ("roles_claim", "", "", "name a claim"),
+        ("client_claim", "", "", "name a claim"),
+        ("preset", "oidc-provider", "oidc-provider", "one of `keycloak`, `entra`, `auth0`, `okta`, `cognito`"),
         ("typ", "JWT", "JWT", "one of `at+jwt`, `jwt`, `any`"),
     ] {
         assert_mistake(with_issuer(json!({key: value})), &format!("issuers[0].{key}"), shown, remedy);
@@ -214,6 +221,15 @@ fn a_value_out_of_range_is_one_mistake_with_its_bounds() {
     ] {
         assert_mistake(with_issuer(json!({"algorithms": list})), "issuers[0].algorithms", shown, remedy);
     }
+    for (clients, shown, remedy) in [(json!([]), "[]", "one string at least"), (json!([""]), "", "of a client")] {
+        assert_mistake(with_issuer(json!({"client_ids": clients})), "issuers[0].client_ids", shown, remedy);
+    }
+    assert_mistake(
+        with_issuer(json!({"issuer": "common", "preset": "entra"})),
+        "issuers[0].issuer",
+        "https://login.microsoftonline.com/common/v2.0",
+        "one tenant",
+    );
     assert_mistake(
         with_issuer(json!({"issuer": "http://as.example.com"})),
         "issuers[0].issuer",
@@ -404,6 +420,40 @@ async fn each_key_does_what_its_setter_does() {
     both.bearer(&both.token().audience(RS).sign()).await.assert_it();
     let bare = both.send(get().body(()).unwrap()).await;
     assert!(bare.challenges()[0].contains("https://api.example.com/.well-known/"), "{bare:?}");
+}
+
+#[tokio::test]
+async fn a_preset_fits_the_issuer_as_it_is_named_and_the_other_keys_beat_it() {
+    let keycloak = fixture(with_issuer(json!({"preset": "keycloak"})));
+    let token = |fixture: &Fixture| {
+        let token = fixture.token().typ("JWT").without("client_id").claim("azp", "web");
+        token.claim("realm_access", json!({"roles": ["staff"]})).claim("acr", "1")
+    };
+    let outcome = keycloak.bearer(&token(&keycloak).sign()).await;
+    outcome.assert_ok();
+    assert!(outcome.claims.unwrap().has_role("staff"));
+    let beaten = fixture(with_issuer(json!({
+        "preset": "keycloak", "typ": "at+jwt", "required_claims": ["acr"], "roles_claim": ["a", "b.c"], "client_claim": "sub",
+    })));
+    beaten.bearer(&token(&beaten).sign()).await.assert_it();
+    let outcome = beaten.bearer(&token(&beaten).typ("at+jwt").without("jti").claim("a", ["x"]).sign()).await;
+    let claims = outcome.claims.unwrap();
+    assert_eq!((claims.roles().collect::<Vec<_>>(), claims.client_id()), (vec!["x"], claims.subject()));
+
+    let clients = fixture(with_issuer(json!({"client_ids": ["web", "batch"]})));
+    let token = || clients.token().without("aud");
+    clients.bearer(&token().client_id("batch").sign()).await.assert_ok();
+    clients.bearer(&token().client_id("other").sign()).await.assert_it();
+
+    // Where it is no URL, the preset makes one of it.
+    let tenant = json!({"issuer": "72f988bf-86f1-41af-91ab-2d7cd011db47", "preset": "entra"});
+    let server = read(with_issuer(tenant)).unwrap().into_builder().build().unwrap();
+    let entra = "https://login.microsoftonline.com/72f988bf-86f1-41af-91ab-2d7cd011db47/v2.0";
+    assert_eq!(server.health()[0].issuer, entra);
+    for name in ["keycloak", "entra", "auth0", "okta", "cognito", "zitadel", "openiddict", "oidc_provider"] {
+        let config = read(with_issuer(json!({"preset": name}))).unwrap();
+        assert_eq!(config.into_builder().build().unwrap().health()[0].issuer, AS, "{name}");
+    }
 }
 
 #[test]

@@ -52,6 +52,7 @@ mod metadata;
 mod metrics;
 mod multi_issuer;
 mod policy;
+mod presets;
 mod privacy;
 mod properties;
 mod properties_policy;

@@ -96,3 +96,24 @@ async fn scope_claim_and_roles_claim_say_where_scopes_and_roles_stand() {
     }
     assert_ne!(plain.get("/s", &list).await.status, 200, "an array counts only where the claim was named");
 }
+
+#[tokio::test]
+async fn a_preset_and_client_ids_take_what_an_issuer_really_sends() {
+    let issuer = TestIssuer::start().await;
+    let rules = "[[rules]]\npath = \"/r\"\nrequire = \"role:clerks and client:web\"\n";
+    let cognito = top(&issuer).replace(" }]", ", preset = \"cognito\", client_ids = [\"web\"] }]");
+    let [plain, cognito] = [top(&issuer), cognito].map(|file| Gateway::start(&format!("{file}{rules}")));
+    let token = || {
+        let token = issuer.token().without_header("typ").without("aud").claim("token_use", "access");
+        token.claim("cognito:groups", ["clerks"]).client_id("web")
+    };
+    for (gateway, token, status) in [
+        (&cognito, token(), 200),
+        (&cognito, token().client_id("other"), 401),
+        (&cognito, token().audience("https://other.example.com"), 401),
+        (&cognito, token().claim("cognito:groups", ["guests"]), 403),
+        (&plain, token(), 401),
+    ] {
+        assert_eq!(gateway.get("/r", &token.sign()).await.status, status);
+    }
+}
