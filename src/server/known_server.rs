@@ -40,13 +40,13 @@ pub(super) fn explain(error: AuthError, configured: Option<KnownServer>, token: 
         _ => server.advice(trouble),
     };
     let suggestion = server.suggestion().filter(|_| configured.is_none());
-    [suggestion, advice].into_iter().flatten().fold(error, |error, more| error.explained(more))
+    [suggestion, advice].into_iter().flatten().fold(error, explained)
 }
 
 /// Says why a token that is no JWT may have come from this server.
 pub(super) fn explain_opaque(error: AuthError, server: KnownServer) -> AuthError {
     match (error.reason(), server.advice(Trouble::Opaque)) {
-        (Reason::NotAJwt, Some(advice)) => error.explained(advice),
+        (Reason::NotAJwt, Some(advice)) => explained(error, advice),
         _ => error,
     }
 }
@@ -60,10 +60,17 @@ pub(super) fn explain_issuer(error: AuthError, issuer: &str, is_trusted: impl Fn
     if !tenant.is_some_and(trusted) {
         return error;
     }
-    error.explained(
+    explained(
+        error,
         "this is a version 1.0 token of a trusted Entra tenant: set `requestedAccessTokenVersion` to 2 in the manifest of \
          this API's registration; tokens for Microsoft Graph are of version 1.0 always and can never pass here",
     )
+}
+
+/// The same refusal of a token, with more for the operator behind what was found.
+fn explained(error: AuthError, more: &str) -> AuthError {
+    let found = error.detail().map(|detail| format!("{detail}; ")).unwrap_or_default();
+    AuthError::with_detail(error.reason(), format_args!("{found}{more}"))
 }
 
 /// The length of a tenant's id as Entra writes it.

@@ -182,15 +182,6 @@ impl AuthError {
         AuthError { detail: Some(detail.to_string().into()), ..AuthError::new(reason) }
     }
 
-    /// The same with more for the operator behind what was found.
-    pub(crate) fn explained(self, more: impl fmt::Display) -> Self {
-        let detail = match &self.detail {
-            Some(detail) => format!("{detail}; {more}"),
-            None => more.to_string(),
-        };
-        AuthError { detail: Some(detail.into()), ..self }
-    }
-
     pub(crate) fn retry_after(reason: Reason, wait: Duration) -> Self {
         AuthError { retry_after: Some(wait), ..AuthError::new(reason) }
     }
