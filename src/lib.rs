@@ -51,6 +51,7 @@
 //! | let only verified requests through | [`AuthLayer`]; anonymous ones, too: [`AuthLayer::optional`] |
 //! | ask for scopes on a route | [`RequireScope::all`], [`RequireScope::any`]; as a type: [`Scoped`] |
 //! | ask for scopes, roles and claims | [`Require`] with a [`Requirement`], a value or a text |
+//! | ask for something by method and path, where there are no routes to hang layers on | [`RequireRules`], [`AccessRules`] |
 //! | find a rule by method and path | [`RouteRules`], [`normalize_path`] |
 //! | tell a service inside who calls, in header fields | [`ForwardLayer`] |
 //! | read who calls | [`Claims`], with your own type for further members: `Claims<T>` |
@@ -186,6 +187,9 @@ pub use middleware::forward::{Forward, ForwardLayer};
 pub use middleware::metadata::{MetadataService, ProtectedResourceMetadata};
 pub use middleware::require::{Require, Required, RequiredFuture};
 pub use middleware::require_scope::RequireScope;
+pub use middleware::rules::{RequireRules, RulesHandle};
+pub use middleware::rules_service::{Ruled, RuledFuture};
+pub use policy::access::{Access, AccessRules};
 pub use policy::expression::RequirementError;
 pub use policy::path::normalize_path;
 pub use policy::requirement::Requirement;

@@ -6,7 +6,7 @@
 //! Prints `listening on http://ADDR` once it accepts. Logs go to stderr (`RUST_LOG`). A bad file ends it with exit
 //! code 2 and one line for each mistake. SIGTERM ends it within two seconds, requests under way finished.
 //!
-//! Its floors, from the bottom: `settings`, `rules` and `forward` (the file), `answer` and `upstream` (what is behind), `gate`
+//! Its floors, from the bottom: `settings` and `forward` (the file), `answer` and `upstream` (what is behind), `gate`
 //! (one request), `key_files`, `admin`, `listener` (sockets and shutdown), `main`.
 
 mod admin;
@@ -16,7 +16,6 @@ mod gate;
 mod key_files;
 mod listener;
 mod reply;
-mod rules;
 mod settings;
 mod telemetry;
 mod upstream;

@@ -3,10 +3,9 @@
 use std::path::Path;
 
 use http::Uri;
-use tower_bearer::{AuthConfig, ConfigError, ConfigTable, ForwardLayer, KeyFile, ResourceServer};
+use tower_bearer::{AccessRules, AuthConfig, ConfigError, ConfigTable, ForwardLayer, KeyFile, ResourceServer};
 
 use crate::forward;
-use crate::rules::Rules;
 
 /// What the file says, judged.
 pub struct Settings {
@@ -14,7 +13,7 @@ pub struct Settings {
     pub admin_listen: Option<String>,
     pub upstream: Option<Uri>,
     pub metrics_path: Option<String>,
-    pub rules: Rules,
+    pub rules: AccessRules,
     pub forward: ForwardLayer,
     pub server: ResourceServer,
     pub key_files: Vec<KeyFile>,
@@ -54,7 +53,7 @@ impl Settings {
         if let Some(path) = metrics_path.as_ref().filter(|path| !path.starts_with('/')) {
             table.problem("metrics_path", path, "must begin with `/`");
         }
-        let rules = Rules::read(&mut table);
+        let rules = AccessRules::read(&mut table);
         let forward = forward::read(&mut table);
         let auth = AuthConfig::read(&mut table);
         table.finish()?;

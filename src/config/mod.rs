@@ -3,4 +3,5 @@
 pub(crate) mod auth;
 mod issuer;
 pub(crate) mod key_file;
+mod rules;
 pub(crate) mod table;

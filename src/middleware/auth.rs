@@ -103,7 +103,7 @@ impl<R> AuthLayer<R> {
         self.with_body(MapBody(f))
     }
 
-    fn with_body<N>(self, body: N) -> AuthLayer<N> {
+    pub(super) fn with_body<N>(self, body: N) -> AuthLayer<N> {
         AuthLayer { shared: self.shared, optional: self.optional, strip: self.strip, body }
     }
 
@@ -208,6 +208,11 @@ enum Field<'a> {
     Absent,
     One(&'a HeaderValue),
     Several,
+}
+
+/// Marks the fields that hold a token, so that logging layers inside hide their values by themselves.
+pub(super) fn mark_sensitive(headers: &mut HeaderMap) {
+    field(headers);
 }
 
 /// Marks them, so that logging layers inside this one hide their values by themselves.

@@ -89,12 +89,14 @@ static STRAY: Wire = wire!(12, BAD_REQUEST, "invalid_request", "A DPoP proof nee
 static STEP_UP: Wire =
     wire!(13, UNAUTHORIZED, "insufficient_user_authentication", "A stronger or newer authentication is required");
 static QUOTA: Wire = wire!(14, TOO_MANY_REQUESTS);
+static PATH: Wire = wire!(15, BAD_REQUEST);
 
 fn wire(error: &AuthError) -> &'static Wire {
     match (error.kind(), error.reason()) {
         (ErrorKind::MissingToken, _) => &ANONYMOUS,
         (_, Reason::SeveralTokens) => &SEVERAL,
         (_, Reason::StrayProof) => &STRAY,
+        (_, Reason::PathAmbiguous) => &PATH,
         (ErrorKind::InvalidRequest, _) => &MALFORMED,
         (_, Reason::SenderConstrained) => &CONSTRAINED,
         (_, Reason::CertificateBound) => &CERTIFICATE,
@@ -127,6 +129,8 @@ fn lines(error: &AuthError, resource: &Resource) -> [Option<Line>; 2] {
     let told = |scheme| offers(scheme).then_some(Line::Told);
     match (error.kind(), error.scheme()) {
         (ErrorKind::Unavailable | ErrorKind::Misconfigured | ErrorKind::TooManyRequests, _) => [None, None],
+        // It is no matter of credentials.
+        _ if error.reason() == Reason::PathAmbiguous => [None, None],
         (ErrorKind::MissingToken, _) => SCHEMES.map(|scheme| offers(scheme).then_some(Line::Clean)),
         (_, None) => SCHEMES.map(told),
         (_, Some(Scheme::Dpop)) => [None, told(Scheme::Dpop)],
@@ -299,7 +303,7 @@ mod tests {
     fn every_problem_document_says_what_its_row_says() {
         let rows = [&ANONYMOUS, &SEVERAL, &MALFORMED, &CONSTRAINED, &CERTIFICATE, &INVALID, &SCOPE];
         let rows = rows.into_iter().chain([&UNAVAILABLE, &MISCONFIGURED, &UNBOUND, &PROOF, &NONCE, &STRAY]);
-        let rows: Vec<_> = rows.chain([&STEP_UP, &QUOTA]).collect();
+        let rows: Vec<_> = rows.chain([&STEP_UP, &QUOTA, &PATH]).collect();
         assert_eq!(rows.len(), Resource::ANSWERS);
         for (place, wire) in rows.into_iter().enumerate() {
             assert_eq!(wire.place, place);

@@ -13,3 +13,5 @@ pub(crate) mod metadata;
 pub(crate) mod passage;
 pub(crate) mod require;
 pub(crate) mod require_scope;
+pub(crate) mod rules;
+pub(crate) mod rules_service;

@@ -98,12 +98,16 @@ impl<R> Require<R> {
 
     /// Empty refusals; see [`AuthLayer::empty_body`](crate::AuthLayer::empty_body).
     pub fn empty_body(self) -> Require<EmptyBody> {
-        Require { rule: self.rule, body: EmptyBody }
+        self.with_body(EmptyBody)
     }
 
     /// Refusals whose body is made by `f`.
     pub fn map_body<F>(self, f: F) -> Require<MapBody<F>> {
-        Require { rule: self.rule, body: MapBody(f) }
+        self.with_body(MapBody(f))
+    }
+
+    pub(super) fn with_body<N>(self, body: N) -> Require<N> {
+        Require { rule: self.rule, body }
     }
 }
 

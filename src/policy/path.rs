@@ -1,5 +1,7 @@
 //! One spelling for one path, so that a rule cannot be walked past.
 
+use http::Uri;
+
 /// The path in normal form (RFC 3986 section 6.2.2), or `None` for one that an upstream might read another
 /// way than the rules do.
 ///
@@ -38,6 +40,21 @@ pub fn normalize_path(path: &str) -> Option<String> {
         normal.push('/');
     }
     Some(normal)
+}
+
+/// The target with its path in normal form; none where [`normalize_path`] refuses it.
+pub(crate) fn normal_target(target: &Uri) -> Option<Uri> {
+    let normal = normalize_path(target.path())?;
+    if normal == target.path() {
+        return Some(target.clone());
+    }
+    let path = match target.query() {
+        Some(query) => format!("{normal}?{query}"),
+        None => normal,
+    };
+    let mut parts = target.clone().into_parts();
+    parts.path_and_query = Some(path.try_into().ok()?);
+    Uri::from_parts(parts).ok()
 }
 
 fn decode_unreserved(path: &str) -> Option<String> {

@@ -29,6 +29,8 @@ use super::path::normalize_path;
 #[derive(Debug, Clone)]
 pub struct RouteRules<V> {
     root: Branch<V>,
+    count: usize,
+    names_methods: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -82,7 +84,7 @@ enum Segment<'a> {
 impl<V: Clone> RouteRules<V> {
     /// No rules.
     pub fn new() -> Self {
-        RouteRules { root: Branch::new() }
+        RouteRules { root: Branch::new(), count: 0, names_methods: false }
     }
 
     /// Adds a rule for these methods, or for all where the list is empty.
@@ -103,12 +105,30 @@ impl<V: Clone> RouteRules<V> {
             };
         }
         let place = if end { &mut branch.rest } else { &mut branch.here };
-        place.insert(methods, value)
+        place.insert(methods, value)?;
+        self.count += 1;
+        self.names_methods |= !methods.is_empty();
+        Ok(())
+    }
+
+    /// How many rules there are.
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// True if there is no rule at all.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// True if a rule is for some methods only.
+    pub fn names_methods(&self) -> bool {
+        self.names_methods
     }
 
     /// The same rules with other values.
     pub fn map<N>(&self, mut change: impl FnMut(&V) -> N) -> RouteRules<N> {
-        RouteRules { root: self.root.map(&mut change) }
+        RouteRules { root: self.root.map(&mut change), count: self.count, names_methods: self.names_methods }
     }
 
     /// The value of the most specific rule for a path in normal form.
@@ -143,6 +163,8 @@ impl<V: Clone> Branch<V> {
     /// `remaining` is what of the path is still to be matched. Each branch is visited once at most, so the
     /// cost is bounded by the rules, not by the path.
     fn find(&self, method: &Method, remaining: Option<&str>) -> Option<&V> {
+        #[cfg(test)]
+        VISITS.set(VISITS.get() + 1);
         let Some(remaining) = remaining else { return self.here.find(method) };
         let (segment, tail) = match remaining.split_once('/') {
             Some((segment, tail)) => (segment, Some(tail)),
@@ -152,6 +174,12 @@ impl<V: Clone> Branch<V> {
         let parameter = || self.parameter.as_ref().and_then(|branch| branch.find(method, tail));
         literal.or_else(parameter).or_else(|| self.rest.find(method))
     }
+}
+
+#[cfg(test)]
+thread_local! {
+    /// Work is counted in steps, which are the same on every machine.
+    static VISITS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
 impl<V: Clone> ByMethod<V> {
@@ -265,6 +293,36 @@ mod tests {
         assert_eq!(rules.find(&Method::PUT, "/a"), Some(&1));
         rules.insert("/a", &[Method::HEAD], 3).unwrap();
         assert_eq!(rules.find(&Method::HEAD, "/a"), Some(&3));
+    }
+
+    /// Branches that a search visits.
+    fn visits(rules: &RouteRules<usize>, path: &str) -> usize {
+        VISITS.set(0);
+        rules.find(&Method::GET, path);
+        VISITS.get()
+    }
+
+    #[test]
+    fn ten_thousand_rules_cost_a_request_no_more_steps_than_ten() {
+        let numbered = |count: usize| {
+            let mut rules = RouteRules::new();
+            for number in 0..count {
+                // As many places of their own as rules, and as many literals beside one another.
+                rules.insert(&format!("/service-{number}/orders/{{id}}"), &[], number).unwrap();
+            }
+            rules.insert("/{service}/health", &[], count).unwrap();
+            rules.insert("/{*rest}", &[], count).unwrap();
+            rules
+        };
+        let (few, many) = (numbered(10), numbered(10_000));
+        assert_eq!((few.len(), many.len()), (12, 10_002));
+        for path in
+            ["/service-7/orders/1", "/service-7/health", "/service-7/orders/1/lines", "/none", "/none/health", "/"]
+        {
+            assert_eq!(visits(&few, path), visits(&many, path), "{path}");
+            assert!(visits(&many, path) <= 2 * path.split('/').count(), "{path}");
+        }
+        assert_eq!(many.find(&Method::GET, "/service-9999/orders/1"), Some(&9_999));
     }
 
     #[test]

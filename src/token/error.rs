@@ -12,7 +12,7 @@ use super::request::Scheme;
 pub enum ErrorKind {
     /// No token was sent, or one in a scheme that is not supported: 401 without an error code.
     MissingToken,
-    /// The credentials are not well-formed: 400 `invalid_request`.
+    /// The credentials are not well-formed: 400 `invalid_request`. So it is where a path can be read in several ways.
     InvalidRequest,
     /// The token is expired, forged, for somebody else or otherwise bad: 401 `invalid_token`.
     InvalidToken,
@@ -68,6 +68,7 @@ pub(crate) enum Reason {
     NonceNeeded,
     NotAJwt,
     NotYetValid,
+    PathAmbiguous,
     PayloadInvalid,
     ProofInvalid,
     ProofKeyMismatch,
@@ -121,6 +122,7 @@ impl Reason {
             Reason::NonceNeeded => ("dpop_nonce_needed", UseDpopNonce, "the client must sign its proof anew with the nonce of this answer; a client that never does cannot do nonces"),
             Reason::NotAJwt => ("not_a_jwt", InvalidToken, "the token is not a signed JWT (three base64url parts); opaque and encrypted tokens are not taken here"),
             Reason::NotYetValid => ("token_not_yet_valid", InvalidToken, "`nbf` is ahead; compare the clocks"),
+            Reason::PathAmbiguous => ("path_ambiguous", InvalidRequest, "the client must send the path in normal form: no empty segment, encoded slash, backslash, `;` or NUL, and no broken escape"),
             Reason::PayloadInvalid => ("payload_invalid", InvalidToken, "the payload is not one JSON object, or a member stands twice"),
             Reason::ProofInvalid => ("dpop_proof_invalid", InvalidDpopProof, "`detail` names the check of RFC 9449 section 4.3 that failed; for `htu` compare `external_base(..)` with the address that clients call"),
             Reason::ProofKeyMismatch => ("dpop_key_mismatch", InvalidToken, "the proof is signed by another key than the one the token is bound to (`cnf.jkt`): a stolen token, or a client that lost its key"),

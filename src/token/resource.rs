@@ -29,7 +29,7 @@ pub(crate) struct Resource {
 
 impl Resource {
     /// How many kinds of refusals there are on the wire.
-    pub(crate) const ANSWERS: usize = 15;
+    pub(crate) const ANSWERS: usize = 16;
 }
 
 /// The schemes in which tokens are taken, as challenges offer them.

@@ -59,6 +59,7 @@ mod properties_policy;
 mod properties_requests;
 mod relay;
 mod routers;
+mod rules;
 mod runtime;
 mod scope;
 mod soak;

@@ -1,22 +1,10 @@
 //! `[[rules]]` and `default_access`: who may pass where.
 
 use http::Method;
-use tower_bearer::{ConfigTable, Requirement, RouteRules};
 
-/// What a path asks for.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Access {
-    /// A valid token.
-    Authenticated,
-    /// A valid token or none at all.
-    Optional,
-    /// Nothing: whatever the `Authorization` header holds is passed on.
-    Public,
-    /// Nobody: 401 without a token, 403 with a good one.
-    Deny,
-    /// A valid token that fulfils this.
-    Require(Requirement),
-}
+use super::table::ConfigTable;
+use crate::policy::access::{Access, AccessRules};
+use crate::policy::routes::RouteRules;
 
 /// A word of the file and what it means.
 type Word = (&'static str, fn() -> Access);
@@ -28,26 +16,46 @@ const WORDS: [Word; 4] = [
     ("deny", || Access::Deny),
 ];
 
-/// The rules of a file, and what holds where none fits.
-pub struct Rules {
-    pub routes: RouteRules<Access>,
-    pub default: Access,
-    /// Without rules the path is of no interest, and passed on as it came.
-    pub any: bool,
-}
-
-impl Rules {
+impl AccessRules {
+    /// Takes `[[rules]]` and `default_access` out of a table and leaves other keys in it. Mistakes are noted in the
+    /// table.
+    ///
+    /// ```toml
+    /// default_access = "deny"  # or "authenticated", "optional", "public"; without rules the default is "authenticated"
+    ///
+    /// [[rules]]
+    /// path = "/orders/{id}"    # see `RouteRules`
+    /// methods = ["PUT"]        # default: all
+    /// require = "scope:orders:write or role:admin"
+    ///
+    /// [[rules]]
+    /// path = "/health"
+    /// access = "public"        # instead of `require`
+    /// ```
+    ///
+    /// # Example
+    /// ```
+    /// # use tower_bearer::{Access, AccessRules, ConfigTable};
+    /// # use http::Method;
+    /// # use serde_json::json;
+    /// let file = json!({"rules": [{"path": "/health", "access": "public"}, {"path": "/a", "require": "scope:a"}]});
+    /// let mut table = ConfigTable::new(file, ".");
+    /// let rules = AccessRules::read(&mut table);
+    /// table.finish()?;
+    /// assert_eq!(rules.find(&Method::GET, "/health"), &Access::Public);
+    /// assert_eq!(rules.find(&Method::GET, "/b"), &Access::Deny);
+    /// # Ok::<(), tower_bearer::ConfigError>(())
+    /// ```
     pub fn read(table: &mut ConfigTable) -> Self {
         let default = table.choice("default_access", &WORDS).map(|access| access());
         let mut routes = RouteRules::new();
         let rules = table.tables("rules");
-        let any = !rules.is_empty();
+        let otherwise = if rules.is_empty() { Access::Authenticated } else { Access::Deny };
         for mut rule in rules {
             read_rule(&mut rule, &mut routes);
             rule.finish().unwrap_or_else(|error| table.absorb(error));
         }
-        let otherwise = if any { Access::Deny } else { Access::Authenticated };
-        Rules { routes, default: default.unwrap_or(otherwise), any }
+        AccessRules { routes, default: default.unwrap_or(otherwise) }
     }
 }
 
