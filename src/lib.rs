@@ -200,6 +200,8 @@ pub use remote::last_good::{KeyWatch, LastGoodKeys};
 pub use server::builder::ResourceServerBuilder;
 pub use server::issuer::Issuer;
 pub use server::resource_server::ResourceServer;
+pub use store::replay::{ReplayAnswer, ReplayEntry, ReplayError, ReplayStore};
+pub use store::replay_memory::InMemoryReplayStore;
 pub use telemetry::{AUDIT_TARGET, KEYS_TARGET, SPAN_FIELDS, WIRING_TARGET};
 pub use token::access_token::AccessToken;
 pub use token::claims::{Audience, Claims};

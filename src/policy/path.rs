@@ -2,6 +2,8 @@
 
 use http::Uri;
 
+use crate::token::uri_path::{Octet, octets, push_escape, without_dot_segments};
+
 /// The path in normal form (RFC 3986 section 6.2.2), or `None` for one that an upstream might read another
 /// way than the rules do.
 ///
@@ -17,29 +19,8 @@ use http::Uri;
 /// ```
 pub fn normalize_path(path: &str) -> Option<String> {
     let decoded = decode_unreserved(path)?;
-    let mut segments: Vec<&str> = Vec::new();
-    let inside = decoded.strip_prefix('/')?;
-    let mut parts = inside.split('/').peekable();
-    let mut slash_at_end = false;
-    while let Some(segment) = parts.next() {
-        let last = parts.peek().is_none();
-        slash_at_end = last && matches!(segment, "" | "." | "..");
-        match segment {
-            "" if !last => return None,
-            "" | "." => {}
-            ".." => drop(segments.pop()),
-            _ => segments.push(segment),
-        }
-    }
-    let mut normal = String::with_capacity(decoded.len());
-    for segment in &segments {
-        normal.push('/');
-        normal.push_str(segment);
-    }
-    if slash_at_end || segments.is_empty() {
-        normal.push('/');
-    }
-    Some(normal)
+    let whole = decoded.starts_with('/') && !decoded.contains("//");
+    whole.then(|| without_dot_segments(&decoded))
 }
 
 /// The target with its path in normal form; none where [`normalize_path`] refuses it.
@@ -59,37 +40,15 @@ pub(crate) fn normal_target(target: &Uri) -> Option<Uri> {
 
 fn decode_unreserved(path: &str) -> Option<String> {
     let mut decoded = String::with_capacity(path.len());
-    let mut rest = path.as_bytes();
-    while let [byte, tail @ ..] = rest {
-        rest = match byte {
-            b'%' => {
-                let [high, low, tail @ ..] = tail else { return None };
-                push_escape(&mut decoded, hex(*high)? << 4 | hex(*low)?)?;
-                tail
-            }
-            b'\\' | b';' | 0 => return None,
-            byte if byte.is_ascii() => {
-                decoded.push(char::from(*byte));
-                tail
-            }
-            _ => return None,
-        };
+    for octet in octets(path) {
+        match octet? {
+            Octet::Escaped(b'/' | b'\\' | 0) | Octet::Plain(b'\\' | b';' | 0) => return None,
+            Octet::Escaped(byte) => push_escape(&mut decoded, byte),
+            Octet::Plain(byte) if byte.is_ascii() => decoded.push(char::from(byte)),
+            Octet::Plain(_) => return None,
+        }
     }
     Some(decoded)
-}
-
-fn push_escape(decoded: &mut String, byte: u8) -> Option<()> {
-    match byte {
-        b'/' | b'\\' | 0 => return None,
-        b'-' | b'.' | b'_' | b'~' => decoded.push(char::from(byte)),
-        byte if byte.is_ascii_alphanumeric() => decoded.push(char::from(byte)),
-        byte => decoded.push_str(&format!("%{byte:02X}")),
-    }
-    Some(())
-}
-
-fn hex(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
 }
 
 #[cfg(test)]

@@ -1,4 +1,6 @@
 //! Floor 2: memory shared between requests.
 
 mod digest;
+pub(crate) mod replay;
+pub(crate) mod replay_memory;
 pub(crate) mod token_cache;

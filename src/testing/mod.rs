@@ -48,6 +48,8 @@ mod claims;
 mod clock;
 mod delivery;
 mod door;
+mod dpop_proof;
+mod draft;
 mod endpoints;
 mod fault;
 mod issuer;
@@ -56,6 +58,7 @@ mod token;
 
 pub use claims::TestClaims;
 pub use clock::ManualClock;
+pub use dpop_proof::DpopProof;
 pub use endpoints::Endpoint;
 pub use fault::Fault;
 pub use issuer::TestIssuer;

@@ -11,6 +11,7 @@ use jsonwebtoken::{Algorithm as JwtAlgorithm, EncodingKey};
 use serde_json::{Value, json};
 
 use crate::verify::algorithm::{Algorithm, Curve, KeyKind};
+use crate::verify::jwk::Jwk;
 use crate::verify::{base64url, crypto};
 
 /// A key pair for tests, with the name and the algorithm under which its public part is published.
@@ -124,6 +125,24 @@ impl SigningKey {
     /// The public part as a JWK. For a shared secret this is the secret.
     pub fn jwk(&self) -> Value {
         self.public.clone()
+    }
+
+    /// The members that make the key, without its name and purpose.
+    pub(super) fn public_members(&self) -> Value {
+        let mut members = self.jwk();
+        if let Some(members) = members.as_object_mut() {
+            members.retain(|name, _| !["kid", "alg", "use"].contains(&name.as_str()));
+        }
+        members
+    }
+
+    /// The RFC 7638 thumbprint (SHA-256, base64url), as it stands in `cnf.jkt` of a token bound to this key.
+    ///
+    /// # Panics
+    /// For a shared secret, which has none.
+    pub fn thumbprint(&self) -> String {
+        let key = Jwk::parse(self.public_members().to_string().as_bytes()).expect("a public key");
+        key.thumbprint().expect("a public key").to_owned()
     }
 
     /// Signs a message.

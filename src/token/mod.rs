@@ -11,3 +11,4 @@ pub(crate) mod request;
 pub(crate) mod resource;
 pub(crate) mod scope;
 pub(crate) mod untrusted;
+pub(crate) mod uri_path;

@@ -6,7 +6,7 @@ use aws_lc_rs::signature::{self as lc, ParsedPublicKey, RsaParameters, RsaPublic
 use aws_lc_rs::{digest, hmac, rand};
 
 use super::algorithm::{Algorithm, Curve, KeyKind};
-use super::{base64url, roca};
+use super::{base64url, roca, small_order};
 
 /// A key that can verify, parsed once.
 pub(crate) enum VerifyingKey {
@@ -90,6 +90,12 @@ impl VerifyingKey {
                 VerifyingKey::Secret { bytes } => bytes.len() >= algorithm.min_secret(),
                 _ => true,
             }
+    }
+
+    /// Ed25519 keys for which anybody makes signatures that hold.
+    pub(crate) fn is_of_small_order(&self) -> bool {
+        let VerifyingKey::Ed25519 { x, .. } = self else { return false };
+        x.as_slice().try_into().is_ok_and(small_order::is_suspect)
     }
 
     /// The one place where a signature is computed.
@@ -176,6 +182,17 @@ pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
     let mut sum = [0; 32];
     sum.copy_from_slice(digest::digest(&digest::SHA256, bytes).as_ref());
     sum
+}
+
+pub(crate) fn hmac_sha256(secret: &[u8], message: &[u8]) -> [u8; 32] {
+    let mut sum = [0; 32];
+    sum.copy_from_slice(hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), message).as_ref());
+    sum
+}
+
+/// Compares in constant time.
+pub(crate) fn is_hmac_sha256(secret: &[u8], message: &[u8], sum: &[u8]) -> bool {
+    hmac::verify(&hmac::Key::new(hmac::HMAC_SHA256, secret), message, sum).is_ok()
 }
 
 /// Sixteen random bytes of the operating system, for the keys of this process and for jitter.

@@ -1,17 +1,21 @@
 //! One published key (RFC 7517 section 4).
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use super::algorithm::{Algorithm, Curve};
-use super::base64url::decode_lax;
+use super::base64url::{decode, decode_lax};
 use super::crypto::{BadKey, VerifyingKey};
 use crate::token::json::{self, Json, Object};
 use crate::token::key_life::KeyLife;
 
 /// Longest `kid` that is looked at.
 pub(crate) const MAX_KID: usize = 256;
+
+/// Longest modulus in bytes that a stranger may bring: 4096 bits keep a check cheap.
+const MAX_PRESENTED_MODULUS: usize = 512;
 
 /// One verification key, parsed and prepared.
 ///
@@ -51,6 +55,8 @@ pub enum JwkError {
     Purpose,
     /// `alg` is unknown, or the key does not fit it.
     Algorithm,
+    /// A private or secret member stands there.
+    PrivatePart,
     /// RSA: fewer than 2048 or more than 8192 bits, a strange exponent, or a modulus of a broken generator; EC: not a
     /// point on the curve.
     Weak,
@@ -66,6 +72,7 @@ impl fmt::Display for JwkError {
             JwkError::SharedSecret => f.write_str("a shared secret is never taken from a key set"),
             JwkError::Purpose => f.write_str("`use` or `key_ops` says that it is not for verifying"),
             JwkError::Algorithm => f.write_str("`alg` is unknown or does not fit the key"),
+            JwkError::PrivatePart => f.write_str("a private or secret member stands in it"),
             JwkError::Weak => f.write_str("the key's size, exponent or point is not acceptable"),
         }
     }
@@ -98,7 +105,7 @@ impl Jwk {
             None => None,
             Some(name) => Some(name.as_str().and_then(|name| name.parse().ok()).ok_or(JwkError::Algorithm)?),
         };
-        let material = import(object)?;
+        let material = import(object, read_published)?;
         if algorithm.is_some_and(|algorithm: Algorithm| !material.serves(algorithm)) {
             return Err(JwkError::Algorithm);
         }
@@ -110,7 +117,7 @@ impl Jwk {
     /// it from verifying: the same key may verify under another entry.
     pub(crate) fn exposed_by(json: &Json<'_>) -> Option<Box<str>> {
         let object = json.as_object().filter(|object| has_private_member(object))?;
-        import(object).ok()?.thumbprint().map(Into::into)
+        import(object, read_published).ok()?.thumbprint().map(Into::into)
     }
 
     /// A shared secret for HS256, HS384 or HS512, given by hand; never read from a key set.
@@ -189,8 +196,24 @@ fn kid(object: &Object<'_>) -> Result<Option<Box<str>>, JwkError> {
     }
 }
 
-fn has_private_member(object: &Object<'_>) -> bool {
+/// Members that only a private key or a shared secret has (RFC 7518 sections 6.2.2, 6.3.2 and 6.4.1).
+pub(crate) fn has_private_member(object: &Object<'_>) -> bool {
     ["d", "p", "q", "dp", "dq", "qi", "oth"].iter().any(|name| object.get(name).is_some())
+}
+
+/// A key that whoever uses it sends along (RFC 9449 section 4.2): one spelling for one key, no private part, and
+/// nothing that is costly or weak.
+pub(crate) fn presented(object: &Object<'_>) -> Result<VerifyingKey, JwkError> {
+    if has_private_member(object) || object.get("k").is_some() {
+        return Err(JwkError::PrivatePart);
+    }
+    let key = import(object, |name, value| {
+        let Json::String(Cow::Borrowed(text)) = value else { return None };
+        let bytes = decode(text).filter(|bytes| bytes.len() <= MAX_PRESENTED_MODULUS)?;
+        // A number with zeros in front is another spelling of itself (RFC 7518 section 2).
+        (!matches!(name, "n" | "e") || bytes.first() != Some(&0)).then_some(bytes)
+    })?;
+    if key.is_of_small_order() { Err(JwkError::Weak) } else { Ok(key) }
 }
 
 fn check_purpose(object: &Object<'_>) -> Result<(), JwkError> {
@@ -201,9 +224,10 @@ fn check_purpose(object: &Object<'_>) -> Result<(), JwkError> {
     if for_signatures && may_verify { Ok(()) } else { Err(JwkError::Purpose) }
 }
 
-fn import(object: &Object<'_>) -> Result<VerifyingKey, JwkError> {
+/// `read` decodes the value of a member.
+fn import(object: &Object<'_>, read: impl Fn(&str, &Json<'_>) -> Option<Vec<u8>>) -> Result<VerifyingKey, JwkError> {
     let text = |name| object.get(name).and_then(Json::as_str).ok_or(JwkError::Member(name));
-    let bytes = |name| text(name).and_then(|value| decode_lax(value).ok_or(JwkError::Member(name)));
+    let bytes = |name| object.get(name).and_then(|value| read(name, value)).ok_or(JwkError::Member(name));
     match text("kty")? {
         "RSA" => Ok(VerifyingKey::rsa(&bytes("n")?, &bytes("e")?)?),
         "EC" => {
@@ -214,4 +238,8 @@ fn import(object: &Object<'_>) -> Result<VerifyingKey, JwkError> {
         "oct" => Err(JwkError::SharedSecret),
         _ => Err(JwkError::KeyType),
     }
+}
+
+fn read_published(_: &str, value: &Json<'_>) -> Option<Vec<u8>> {
+    value.as_str().and_then(decode_lax)
 }
