@@ -18,6 +18,9 @@ use crate::token::error::{AuthError, Reason};
 use crate::token::request::ResourceRequest;
 use crate::verify::jwk::Jwk;
 use crate::verify::jws::{self, Compact};
+use crate::verify::nonce::Nonces;
+use crate::verify::proof::{Presented, ProofRules};
+use crate::verify::target::{Base, Target};
 
 /// Signing input, header, payload and signature.
 pub fn split(token: &str) -> Result<[&str; 4], AuthError> {
@@ -59,6 +62,32 @@ pub fn metadata(media_type: HeaderValue, body: &[u8], issuer: &str, allow_http: 
 
 pub fn token(headers: &HeaderMap) -> Result<Option<&str>, AuthError> {
     ResourceRequest::read(headers).map(|request| request.token())
+}
+
+/// The request that a proof is judged for.
+#[derive(Debug, Clone, Copy)]
+pub struct ProofContext<'a> {
+    pub base: &'a str,
+    pub method: &'a str,
+    pub path: &'a str,
+    pub token: &'a str,
+    pub thumbprint: &'a str,
+    pub now: u64,
+    pub nonce_secret: Option<[u8; 32]>,
+}
+
+/// Judges a proof with every default; the refusal in words.
+pub fn proof(proof: &str, context: &ProofContext<'_>) -> Result<(), String> {
+    let ProofContext { base, method, path, token, thumbprint, now, nonce_secret } = *context;
+    let target = Base::parse(base).and_then(|base| base.target(path)).map_err(|bad| bad.to_string())?;
+    let rules = ProofRules { nonces: nonce_secret.map(Nonces::new), ..ProofRules::default() };
+    let presented = Presented { method, target: &target, token, thumbprint, now };
+    rules.check(proof, &presented).map(drop).map_err(|fault| fault.to_string())
+}
+
+/// The normal form of a target.
+pub fn target(uri: &str) -> Option<String> {
+    Target::parse(uri).ok().map(|target| target.as_str().to_owned())
 }
 
 /// What can be judged without a fetch; none if keys would have to be fetched.

@@ -9,18 +9,20 @@ mod grammar;
 mod hmac;
 mod jose;
 mod naive;
+mod proofs;
 mod slow_json;
 mod whole;
 
 pub use credentials::{f09_authorization_fields, f12_challenge_of_any_configuration};
 pub use documents::{f06_jwks, f07_metadata_document};
 pub use jose::{f01_compact_split, f02_base64url, f03_jose_header};
+pub use proofs::{f10_dpop_proof, f11_htu_normaliser};
 pub use whole::{f04_payload_to_claims, f05_whole_verification};
 
 pub type Target = fn(&[u8]);
 
 /// Every target by the name of its folder in `fuzz/corpus`.
-pub const TARGETS: [(&str, Target); 9] = [
+pub const TARGETS: [(&str, Target); 11] = [
     ("f01_compact_split", f01_compact_split),
     ("f02_base64url", f02_base64url),
     ("f03_jose_header", f03_jose_header),
@@ -29,5 +31,7 @@ pub const TARGETS: [(&str, Target); 9] = [
     ("f06_jwks", f06_jwks),
     ("f07_metadata_document", f07_metadata_document),
     ("f09_authorization_fields", f09_authorization_fields),
+    ("f10_dpop_proof", f10_dpop_proof),
+    ("f11_htu_normaliser", f11_htu_normaliser),
     ("f12_challenge_of_any_configuration", f12_challenge_of_any_configuration),
 ];
