@@ -56,6 +56,7 @@
 //! | tell a service inside who calls, in header fields | [`ForwardLayer`] |
 //! | read who calls | [`Claims`], with your own type for further members: `Claims<T>` |
 //! | publish the metadata document of a nested resource | [`ProtectedResourceMetadata`] |
+//! | protect a server of the Model Context Protocol | [`ResourceServer::mcp`] |
 //! | choose the body of refusals | [`ResourceServerBuilder::refusal_body`], [`AuthLayer::map_body`], [`AuthLayer::empty_body`] |
 //! | know why a request was refused | [`AuthError`] in the response's extensions; audit events on [`AUDIT_TARGET`], [`AuditSink`] |
 //! | watch it | [`ResourceServer::health`], [`SPAN_FIELDS`], [`metric_names`] |
@@ -106,7 +107,7 @@
 //!
 //! - `cargo run --example quickstart` shows the whole on loopback, with commands to paste.
 //! - [`_documentation::five_minutes`]: from zero to a protected service. One page per way of use:
-//!   [axum](_documentation::axum), [tower](_documentation::tower), [the gateway](_documentation::gateway),
+//!   [axum](_documentation::axum), [tower](_documentation::tower), [MCP](_documentation::mcp), [the gateway](_documentation::gateway),
 //!   [tests](_documentation::testing). [`_documentation::compare`]: features of other crates.
 //! - [`AuthLayer`], then [`Issuer`]: each setter says its default and the reason.
 //! - [`testing`]: three ways to test a protected service.

@@ -221,6 +221,10 @@ pub(crate) fn claim_not_forwarded(header: &str, claim: &str, why: &'static str) 
     warn!(target: AUDIT_TARGET, code = "claim_not_forwarded", header, claim, why, remedy);
 }
 
+pub(crate) fn resource_has_query(resource: &str) {
+    warn!(target: WIRING_TARGET, resource, "the resource identifier has a query, which clients may drop (RFC 9728 section 1.2)");
+}
+
 pub(crate) fn body_hook_failed() {
     error!(target: AUDIT_TARGET, code = "refusal_body_panicked", remedy = "the refusal_body hook panicked; the standard body was sent");
 }

@@ -20,8 +20,8 @@ pub struct Settings {
 }
 
 /// Parts of the contract that are not built yet: named in the file they end the start, never ignored.
-const NOT_BUILT: [&str; 7] =
-    ["external_base", "scopes_supported", "end_streams_at_expiry", "dpop", "mtls", "revocation", "roles"];
+const NOT_BUILT: [&str; 6] =
+    ["external_base", "end_streams_at_expiry", "dpop", "mtls", "revocation", "roles"];
 
 /// The same below `[[issuers]]`.
 const NOT_BUILT_FOR_ISSUERS: [&str; 3] = ["metadata_url", "ca_file", "introspection"];

@@ -19,6 +19,7 @@ use crate::server::resource_server::ResourceServer;
 /// audience = ["https://api.example.com"] # default: [resource]
 /// leeway = "30s"
 /// challenge_scope = "orders:read"
+/// scopes_supported = ["orders:read"]     # for the metadata document; also resource_name, resource_documentation
 /// danger_allow_http = false
 /// block_private_addresses = false
 ///
@@ -131,6 +132,15 @@ fn read_settings(table: &mut ConfigTable, mut builder: ResourceServerBuilder) ->
     }
     if let Some(scopes) = table.text("challenge_scope") {
         builder = builder.challenge_scope(scopes.split(' ').filter(|scope| !scope.is_empty()));
+    }
+    if let Some(scopes) = table.texts_or_none("scopes_supported") {
+        builder = builder.scopes_supported(scopes);
+    }
+    if let Some(name) = table.text("resource_name") {
+        builder = builder.resource_name(name);
+    }
+    if let Some(url) = table.text("resource_documentation") {
+        builder = builder.resource_documentation(url);
     }
     if table.flag("danger_allow_http") {
         builder = builder.danger_allow_http();

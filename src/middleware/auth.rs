@@ -76,7 +76,8 @@ impl AuthLayer {
     /// Protects with this server. Refusals carry a body where bodies can be made from bytes.
     pub fn new(server: ResourceServer) -> Self {
         let metadata = ProtectedResourceMetadata::of(&server);
-        AuthLayer { shared: Arc::new(Shared { server, metadata }), optional: false, strip: false, body: BytesBody }
+        let strip = server.resource().strip_credentials;
+        AuthLayer { shared: Arc::new(Shared { server, metadata }), optional: false, strip, body: BytesBody }
     }
 }
 
@@ -88,7 +89,7 @@ impl<R> AuthLayer<R> {
     }
 
     /// Removes the `Authorization` field before the inner service is called, so that a token cannot be
-    /// passed on by mistake. Default: it is left as it came, marked as sensitive.
+    /// passed on by mistake. Default: it is left as it came, marked as sensitive; with [`ResourceServer::mcp`] it is removed.
     pub fn strip_credentials(self) -> Self {
         AuthLayer { strip: true, ..self }
     }

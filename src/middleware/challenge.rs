@@ -331,6 +331,8 @@ mod tests {
             refusal_body: None,
             audit_sink: None,
             challenges: Default::default(),
+            description: Default::default(),
+            strip_credentials: false,
         }
     }
 

@@ -13,11 +13,12 @@ use http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_TYPE,
 };
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
+use serde_json::{Value, json};
 use tower_service::Service;
 
 use super::body::{BytesBody, RefusalBody};
 use crate::server::resource_server::ResourceServer;
-use crate::token::resource::{MetadataAddress, Resource};
+use crate::token::resource::{Description, MetadataAddress, Resource, WELL_KNOWN};
 
 /// The metadata document of a resource (RFC 9728 section 2), to which every challenge points.
 ///
@@ -36,6 +37,7 @@ use crate::token::resource::{MetadataAddress, Resource};
 #[derive(Debug, Clone)]
 pub struct ProtectedResourceMetadata {
     address: MetadataAddress,
+    at_root: bool,
     json: Bytes,
 }
 
@@ -47,17 +49,41 @@ impl ProtectedResourceMetadata {
 
     pub(crate) fn describe(resource: &Arc<Resource>) -> Option<Self> {
         let address = resource.metadata.clone()?;
-        let document = serde_json::json!({
-            "resource": resource.identifier,
-            "authorization_servers": resource.authorization_servers,
-            "bearer_methods_supported": ["header"],
-        });
-        Some(ProtectedResourceMetadata { address, json: document.to_string().into() })
+        let at_root = resource.description.at_root;
+        Some(ProtectedResourceMetadata { address, at_root, json: document(resource).to_string().into() })
     }
 
     /// The path of the document: the well-known segment before the path of the resource.
     pub fn path(&self) -> &str {
         &self.address.path
+    }
+
+    /// Every path at which the document is answered: the one above, and that at the root where
+    /// [`metadata_at_root`](crate::ResourceServerBuilder::metadata_at_root) asks for it.
+    ///
+    /// # Example
+    /// Two resources of one host, each with its own server, layer and document; the documents stand at the root of the
+    /// host, outside every layer:
+    /// ```
+    /// use axum::{Router, body::Body, routing::get};
+    /// use tower_bearer::{AuthLayer, ProtectedResourceMetadata, ResourceServer};
+    ///
+    /// let mut app = Router::new();
+    /// for name in ["orders", "files"] {
+    ///     let resource = format!("https://api.example.com/{name}");
+    ///     let server = ResourceServer::builder(resource, "https://as.example.com").build()?;
+    ///     let metadata = ProtectedResourceMetadata::of(&server).expect("the resource is an https URL");
+    ///     for path in metadata.paths() {
+    ///         app = app.route_service(path, metadata.clone().service::<Body>());
+    ///     }
+    ///     let inner: Router = Router::new().route("/", get(|| async { "inside" })).layer(AuthLayer::new(server));
+    ///     app = app.nest(&format!("/{name}"), inner);
+    /// }
+    /// # Ok::<(), tower_bearer::ConfigError>(())
+    /// ```
+    pub fn paths(&self) -> impl Iterator<Item = &str> {
+        let root = Some(WELL_KNOWN).filter(|root| self.at_root && self.address.path != *root);
+        std::iter::once(self.path()).chain(root)
     }
 
     /// The whole address of the document, as it stands in challenges.
@@ -82,9 +108,10 @@ impl ProtectedResourceMetadata {
         self.answer(method, &BytesBody)
     }
 
-    /// True for this very path and query; no other spelling of it is public.
+    /// True for this very path and query, or for the root where it is asked for; no other spelling of them is public.
     pub fn is_at(&self, uri: &Uri) -> bool {
-        uri.path() == self.address.path && uri.query() == self.address.query.as_deref()
+        let own = uri.path() == self.address.path && uri.query() == self.address.query.as_deref();
+        own || (self.at_root && uri.path() == WELL_KNOWN && uri.query().is_none())
     }
 
     pub(crate) fn answer<B>(&self, method: &Method, body: &impl RefusalBody<B>) -> Response<B> {
@@ -110,6 +137,29 @@ impl ProtectedResourceMetadata {
         }
         response
     }
+}
+
+/// Its members; those that say nothing are left out (RFC 9728 section 3.2).
+fn document(resource: &Resource) -> Value {
+    let Description { scopes, name, documentation, .. } = &resource.description;
+    let members = [
+        ("resource", json!(resource.identifier)),
+        ("authorization_servers", json!(resource.authorization_servers)),
+        ("scopes_supported", json!(scopes)),
+        ("bearer_methods_supported", json!(["header"])),
+        ("resource_name", json!(name)),
+        ("resource_documentation", json!(documentation)),
+    ];
+    let says_something = |value: &Value| match value {
+        Value::Null | Value::Bool(false) => false,
+        Value::Array(items) => !items.is_empty(),
+        _ => true,
+    };
+    members
+        .into_iter()
+        .filter(|(_, value)| says_something(value))
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
 }
 
 /// Answers a [`ProtectedResourceMetadata`] document, with bodies made from bytes.

@@ -16,6 +16,7 @@ use crate::server::issuer::{Issuer, Keys};
 use crate::server::resource_server::{Inner, ResourceServer};
 use crate::server::verifier::{Trusted, Verifier};
 use crate::store::token_cache::TokenCache;
+use crate::telemetry;
 use crate::token::resource::{MetadataAddress, Resource, Schemes};
 use crate::verify::audience::AudienceRule;
 use crate::verify::crypto;
@@ -83,6 +84,9 @@ impl ResourceServerBuilder {
         let identifier = self.resource.clone().or_else(|| self.audiences.iter().find(url).cloned());
         // Clients are not sent to an address that anybody on the way can answer.
         let metadata = identifier.as_ref().filter(url).and_then(|text| MetadataAddress::of(text));
+        if metadata.as_ref().is_some_and(|metadata| metadata.query.is_some()) {
+            telemetry::resource_has_query(identifier.as_deref().unwrap_or_default());
+        }
         let identifier = identifier.unwrap_or(first);
         let printable = || identifier.chars().filter(|character| matches!(character, ' '..='~')).collect();
         Resource {
@@ -95,6 +99,8 @@ impl ResourceServerBuilder {
             audit_sink: self.audit_sink.clone(),
             schemes: Schemes::BEARER,
             challenges: Default::default(),
+            description: self.description.clone(),
+            strip_credentials: self.mcp,
             identifier,
         }
     }

@@ -13,6 +13,7 @@ use crate::remote::http_client::HttpClient;
 use crate::remote::url;
 use crate::server::issuer::Issuer;
 use crate::token::refusal::{Refusal, RefusalHook};
+use crate::token::resource::Description;
 
 /// Configures a [`ResourceServer`](crate::ResourceServer); begins with [`ResourceServer::builder`](crate::ResourceServer::builder).
 ///
@@ -35,6 +36,8 @@ pub struct ResourceServerBuilder {
     pub(super) allow_http: bool,
     pub(super) public_only: bool,
     pub(super) any_audience: bool,
+    pub(super) description: Description,
+    pub(super) mcp: bool,
 }
 
 impl ResourceServerBuilder {
@@ -56,6 +59,8 @@ impl ResourceServerBuilder {
             allow_http: false,
             public_only: false,
             any_audience: false,
+            description: Description::default(),
+            mcp: false,
         }
     }
 

@@ -42,6 +42,8 @@ impl ResourceServerBuilder {
         for scope in self.challenge_scope.iter().filter(|scope| !is_scope_token(scope)) {
             problems.push(ConfigProblem::new("challenge_scope", scope, SCOPE_REMEDY));
         }
+        problems.extend(self.description_problems());
+        problems.extend(self.mcp_problems());
         if self.public_only && self.http_client.is_some() {
             let remedy =
                 "works with the default client only; with `http_client(..)` that client must refuse them itself";

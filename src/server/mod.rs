@@ -3,11 +3,13 @@
 mod assembly;
 pub(crate) mod builder;
 mod default_client;
+mod description;
 pub(crate) mod issuer;
 mod judgement;
 mod keys;
 pub(crate) mod known_server;
 mod many;
+mod mcp;
 mod mistakes;
 mod presets;
 pub(crate) mod resource_server;

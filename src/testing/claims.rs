@@ -93,6 +93,8 @@ impl TestClaims {
             audit_sink: None,
             schemes: Schemes::BEARER,
             challenges: Default::default(),
+            description: Default::default(),
+            strip_credentials: false,
         };
         let set = ClaimSet {
             issuer: text("iss").unwrap_or_default().into(),

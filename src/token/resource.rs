@@ -25,6 +25,19 @@ pub(crate) struct Resource {
     /// The challenges of the refusals that say the same to everybody, each made when first needed: by refusal, then
     /// by scheme.
     pub(crate) challenges: [[OnceLock<Option<HeaderValue>>; 2]; Self::ANSWERS],
+    pub(crate) description: Description,
+    /// A preset that forbids passing tokens on: every layer of this server removes them.
+    pub(crate) strip_credentials: bool,
+}
+
+/// What the metadata document says for people and clients beside the names; what is empty is left out.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Description {
+    pub(crate) scopes: Vec<String>,
+    pub(crate) name: Option<String>,
+    pub(crate) documentation: Option<String>,
+    /// The document stands at the root of the host as well.
+    pub(crate) at_root: bool,
 }
 
 impl Resource {
@@ -59,7 +72,7 @@ pub(crate) struct MetadataAddress {
     pub(crate) query: Option<String>,
 }
 
-const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
+pub(crate) const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
 
 impl MetadataAddress {
     /// Puts the well-known segment between host and path; a slash right after the host is dropped.

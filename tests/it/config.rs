@@ -217,6 +217,16 @@ fn c6750_3_c_d_what_stands_in_a_challenge_can_stand_in_a_header() {
     assert_good(builder(RS, AS).challenge_scope(["a", "b"]));
     for bad in ["", "a b", "a\"b", "a\\b", "\u{e9}"] {
         assert_problem(builder(RS, AS).challenge_scope(["a", bad]), "challenge_scope", bad, "scope-token");
+        assert_problem(builder(RS, AS).scopes_supported(["a", bad]), "scopes_supported", bad, "scope-token");
+    }
+}
+
+#[test]
+fn the_texts_of_the_metadata_document_say_something() {
+    assert_good(builder(RS, AS).resource_name("Orders").resource_documentation("https://example.com/docs?v=1#top"));
+    assert_problem(builder(RS, AS).resource_name(" "), "resource_name", " ", "leave it out");
+    for (bad, remedy) in [("http://example.com", "https"), ("docs", "absolute")] {
+        assert_problem(builder(RS, AS).resource_documentation(bad), "resource_documentation", bad, remedy);
     }
 }
 

@@ -93,6 +93,9 @@ fn the_whole_table_of_the_documentation_is_read() {
         audience = ["https://api.example.com", "orders"]
         leeway = "45s"
         challenge_scope = "orders:read orders:write"
+        scopes_supported = ["orders:read"]
+        resource_name = "Orders"
+        resource_documentation = "https://example.com/docs"
         danger_allow_http = true
 
         [[issuers]]
@@ -141,6 +144,9 @@ fn a_value_of_the_wrong_type_is_named_with_its_path_and_what_is_wanted() {
         ("leeway", json!("30")),
         ("leeway", json!("half a minute")),
         ("challenge_scope", json!(["a"])),
+        ("scopes_supported", json!("a")),
+        ("resource_name", json!(1)),
+        ("resource_documentation", json!(true)),
         ("danger_allow_http", json!("yes")),
         ("token_cache", json!(0)),
     ] {
@@ -193,6 +199,7 @@ fn a_value_out_of_range_is_one_mistake_with_its_bounds() {
     );
     assert_mistake(with(json!({"token_cache": {"max_ttl": "2h"}})), "token_cache.max_ttl", "7200s", "1 h");
     assert_mistake(with(json!({"challenge_scope": "a \"b"})), "challenge_scope", "\"b", "scope-token");
+    assert_mistake(with(json!({"scopes_supported": ["a b"]})), "scopes_supported", "a b", "scope-token");
     assert_mistake(with(json!({"audience": [""]})), "audience", "", "`aud` of tokens");
     assert_mistake(with(json!({"audience": []})), "audience", "[]", "leave the key out");
     assert_mistake(with(json!({"issuers": []})), "issuers", "[]", "[[issuers]]");

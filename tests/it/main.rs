@@ -47,6 +47,7 @@ mod key_sockets;
 mod key_store;
 mod keys;
 mod many;
+mod mcp;
 mod metadata;
 #[cfg(feature = "metrics")]
 mod metrics;

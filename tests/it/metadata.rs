@@ -3,8 +3,10 @@
 use http::{Method, Request, StatusCode};
 use serde_json::{Value, json};
 use tower::{ServiceBuilder, ServiceExt};
-use tower_bearer::{AuthLayer, Issuer, ProtectedResourceMetadata, RequireScope, ResourceServer};
+use tower_bearer::{AuthLayer, Issuer, ProtectedResourceMetadata, RequireScope, ResourceServer, ResourceServerBuilder};
+use tracing_subscriber::filter::LevelFilter;
 
+use crate::capture::Log;
 use crate::challenge;
 use crate::support::{AS, Fixture, Outcome, PRM, RS, Reply, get, send_through};
 
@@ -68,6 +70,32 @@ async fn c9728_3_b_mounted_at_the_root_the_document_stands_above_a_nested_router
     assert_eq!(status(PATH).await, StatusCode::NOT_FOUND);
 }
 
+#[cfg(feature = "axum")]
+#[tokio::test]
+async fn c9728_3_b_c9728_3_3_b_two_resources_of_one_host_each_have_their_own_document() {
+    use axum::{Router, body::Body, routing::get};
+    let mut app = Router::new();
+    for name in ["orders", "files"] {
+        let server = server(&format!("{RS}/{name}"));
+        let metadata = ProtectedResourceMetadata::of(&server).unwrap();
+        for path in metadata.paths() {
+            app = app.route_service(path, metadata.clone().service::<Body>());
+        }
+        let inner = Router::new().route("/", get(|| async { "inner" })).layer(AuthLayer::new(server));
+        app = app.nest(&format!("/{name}"), inner);
+    }
+    let answer = async |uri: &str| app.clone().oneshot(Request::get(uri).body(Body::empty()).unwrap()).await.unwrap();
+    for name in ["orders", "files"] {
+        let refused = answer(&format!("/{name}")).await;
+        let challenge = challenge::parse(refused.headers()["www-authenticate"].to_str().unwrap()).unwrap();
+        assert_eq!(challenge.parameters["resource_metadata"], format!("{PRM}/{name}"));
+        let found = answer(&format!("{PATH}/{name}")).await;
+        let body = axum::body::to_bytes(found.into_body(), 4096).await.unwrap();
+        assert_eq!(serde_json::from_slice::<Value>(&body).unwrap()["resource"], format!("{RS}/{name}"));
+    }
+    assert_eq!(answer(&format!("{PATH}/other")).await.status(), StatusCode::NOT_FOUND);
+}
+
 #[tokio::test]
 async fn c9728_3_1_a_the_document_is_public_for_get_and_head_only() {
     let fixture = Fixture::new();
@@ -112,6 +140,35 @@ fn c9728_3_2_b_c9728_2_a_c9728_2_b_the_minimal_document_holds_three_members_and_
         "bearer_methods_supported": ["header"],
     });
     assert_eq!(document(&metadata(RS)), expected);
+}
+
+#[test]
+fn c9728_2_c_c9728_3_2_b_the_document_says_what_is_configured_and_nothing_of_routes() {
+    let fixture = Fixture::new();
+    let with = |settings: fn(ResourceServerBuilder) -> ResourceServerBuilder| {
+        let builder = ResourceServer::builder(RS, AS).http_client(fixture.issuer.http_client());
+        document(&ProtectedResourceMetadata::of(&settings(builder).build().unwrap()).unwrap())
+    };
+    let full = with(|builder| {
+        let builder = builder.scopes_supported(["orders:read", "orders:write"]).resource_name("Orders");
+        builder.resource_documentation("https://example.com/docs?v=1")
+    });
+    assert_eq!(full["scopes_supported"], json!(["orders:read", "orders:write"]));
+    assert_eq!(full["resource_name"], "Orders");
+    assert_eq!(full["resource_documentation"], "https://example.com/docs?v=1");
+    assert_eq!(full.as_object().unwrap().len(), 6);
+    let empty = with(|builder| builder.scopes_supported([""; 0]).challenge_scope(["orders:read"]));
+    assert_eq!(empty.as_object().unwrap().len(), 3, "{empty}");
+}
+
+#[test]
+fn c9728_1_2_a_an_identifier_with_a_query_works_and_is_warned_of() {
+    let (log, _guard) = Log::listen(LevelFilter::WARN);
+    server(&format!("{RS}/mcp"));
+    assert_eq!(log.text(), "");
+    let with_query = metadata(&format!("{RS}/mcp?tenant=1"));
+    assert_eq!(with_query.url(), format!("{PRM}/mcp?tenant=1"));
+    assert!(log.text().contains("RFC 9728 section 1.2"), "{}", log.text());
 }
 
 #[test]

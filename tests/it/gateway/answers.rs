@@ -75,7 +75,8 @@ async fn a_head_request_has_the_status_and_no_body() {
 #[tokio::test]
 async fn the_metadata_document_is_public_and_every_challenge_points_to_it() {
     let issuer = TestIssuer::start().await;
-    let file = format!("default_access = \"deny\"\n{}", top(&issuer)).replace("example.com\"", "example.com/v1\"");
+    let file = format!("default_access = \"deny\"\nscopes_supported = [\"a\", \"b\"]\n{}", top(&issuer))
+        .replace("example.com\"", "example.com/v1\"");
     let gateway = Gateway::start(&file);
     let path = "/.well-known/oauth-protected-resource/v1";
     let document = gateway.get(path, "").await;
@@ -84,6 +85,7 @@ async fn the_metadata_document_is_public_and_every_challenge_points_to_it() {
     assert_eq!(json["resource"], "https://api.example.com/v1");
     assert_eq!(json["authorization_servers"], json!([issuer.url()]));
     assert_eq!(json["bearer_methods_supported"], json!(["header"]));
+    assert_eq!(json["scopes_supported"], json!(["a", "b"]));
     let elsewhere = gateway.send(Request::get(path).header("host", "evil.example.com")).await;
     assert_eq!(elsewhere.json(), json);
     assert_eq!(gateway.call("POST", path, "").await.status, 405);
