@@ -10,7 +10,8 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Response, Uri};
 
 use crate::middleware::body::BytesBody;
-use crate::middleware::challenge::{Recycled, refuse};
+use crate::middleware::challenge::refuse;
+use crate::middleware::recycled::Recycled;
 use crate::remote::discovery;
 use crate::server::resource_server::{Progress, ResourceServer};
 use crate::token::claims::Claims;

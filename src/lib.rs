@@ -182,6 +182,8 @@ pub use middleware::auth::{Auth, AuthLayer};
 pub use middleware::auth_future::ResponseFuture;
 pub use middleware::body::{BytesBody, EmptyBody, MapBody, RefusalBody};
 pub use middleware::cors::{CORS_EXPOSED_HEADERS, CORS_REQUEST_HEADERS};
+pub use middleware::expiry::{EndStreamsAtExpiry, WithExpiry, WithExpiryFuture};
+pub use middleware::expiry_body::{StreamExpired, UntilExpiry};
 #[cfg(feature = "axum")]
 pub use middleware::extract::{AuthRejection, RequiredScopes, Scoped};
 pub use middleware::forward::{Forward, ForwardLayer};
@@ -199,6 +201,7 @@ pub use remote::health::{IssuerHealth, KeyState};
 pub use remote::http_client::{HttpClient, HttpError, HttpFuture};
 pub use remote::last_good::{KeyWatch, LastGoodKeys};
 pub use server::builder::ResourceServerBuilder;
+pub use server::expiry::Expired;
 pub use server::issuer::Issuer;
 pub use server::resource_server::ResourceServer;
 pub use store::replay::{ReplayAnswer, ReplayEntry, ReplayError, ReplayStore};

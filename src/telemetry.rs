@@ -221,6 +221,16 @@ pub(crate) fn claim_not_forwarded(header: &str, claim: &str, why: &'static str) 
     warn!(target: AUDIT_TARGET, code = "claim_not_forwarded", header, claim, why, remedy);
 }
 
+/// An answer was cut at the end of its token.
+pub(crate) fn stream_ended(claims: &ClaimSet) {
+    let (required_scope, detail, remedy) = (None, None, None);
+    let told = Told { code: "stream_expired", claims: Some(claims), required_scope, detail, remedy };
+    told.write(false);
+    if let Some(sink) = &claims.resource.audit_sink {
+        sink.send(told.event());
+    }
+}
+
 pub(crate) fn resource_has_query(resource: &str) {
     warn!(target: WIRING_TARGET, resource, "the resource identifier has a query, which clients may drop (RFC 9728 section 1.2)");
 }

@@ -11,10 +11,11 @@ use tower_service::Service;
 
 use super::auth_future::{ResponseFuture, State};
 use super::body::{BytesBody, EmptyBody, MapBody, RefusalBody};
-use super::challenge::{Recycled, refuse};
+use super::challenge::refuse;
 use super::cors::is_preflight;
 use super::metadata::ProtectedResourceMetadata;
 use super::passage::{Because, Unauthenticated};
+use super::recycled::Recycled;
 use crate::server::resource_server::{Later, Progress, ResourceServer};
 use crate::telemetry::{self, Decision};
 use crate::token::claims::Claims;
@@ -31,7 +32,8 @@ use crate::token::request::ResourceRequest;
 /// carry its headers), and the protected resource metadata document is answered here.
 ///
 /// It does not check scopes ([`RequireScope`](crate::RequireScope)), and it looks at a token once, when the
-/// request arrives: a long answer is not cut when the token ends.
+/// request arrives: a long answer goes on when the token ends, unless
+/// [`end_streams_at_expiry`](AuthLayer::end_streams_at_expiry) is said.
 ///
 /// # Example
 /// ```
@@ -104,8 +106,12 @@ impl<R> AuthLayer<R> {
         self.with_body(MapBody(f))
     }
 
+    pub(super) fn wrap_body<N>(self, wrap: impl FnOnce(R) -> N) -> AuthLayer<N> {
+        AuthLayer { shared: self.shared, optional: self.optional, strip: self.strip, body: wrap(self.body) }
+    }
+
     pub(super) fn with_body<N>(self, body: N) -> AuthLayer<N> {
-        AuthLayer { shared: self.shared, optional: self.optional, strip: self.strip, body }
+        self.wrap_body(|_| body)
     }
 
     pub(super) fn refuse<Q, B>(&self, error: AuthError, request: &mut Request<Q>) -> Response<B>

@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{Extensions, HeaderMap, HeaderValue, Request, Response, StatusCode};
+use http::{HeaderValue, Response, StatusCode};
 
 use super::body::RefusalBody;
 use super::cors::DPOP_NONCE;
+use super::grpc;
+use super::recycled::Recycled;
 use crate::telemetry;
 use crate::token::error::{AuthError, ErrorKind, Reason};
 use crate::token::refusal::Refusal;
@@ -222,23 +224,6 @@ fn push_parameter(text: &mut String, name: &str, value: &str) {
     text.push('"');
 }
 
-/// The maps of a request that goes no further, emptied: its refusal needs no new ones.
-#[derive(Default)]
-pub(crate) struct Recycled {
-    headers: HeaderMap,
-    extensions: Extensions,
-}
-
-impl Recycled {
-    pub(crate) fn from<Q>(request: &mut Request<Q>) -> Self {
-        let mut headers = std::mem::take(request.headers_mut());
-        let mut extensions = std::mem::take(request.extensions_mut());
-        headers.clear();
-        extensions.clear();
-        Recycled { headers, extensions }
-    }
-}
-
 /// The whole answer to a refused request. `resource` is absent only where the layer is missing.
 pub(crate) fn refuse<B>(
     error: AuthError,
@@ -249,7 +234,9 @@ pub(crate) fn refuse<B>(
 ) -> Response<B> {
     let wire = wire(&error);
     let (content_type, text) = content(&error, wire, resource);
-    let text = if head { Bytes::new() } else { text };
+    // Without a layer nobody knows whether a status of 200 is safe here.
+    let as_grpc = recycled.is_grpc && resource.is_some_and(|resource| resource.grpc_refusals);
+    let text = if head || as_grpc { Bytes::new() } else { text };
     let mut response = Response::new(body.body(text));
     *response.status_mut() = wire.status;
     (*response.headers_mut(), *response.extensions_mut()) = (recycled.headers, recycled.extensions);
@@ -268,6 +255,10 @@ pub(crate) fn refuse<B>(
     }
     if let Some(Ok(nonce)) = error.nonce().map(HeaderValue::from_str) {
         headers.insert(DPOP_NONCE, nonce);
+    }
+    if as_grpc {
+        let title = wire.status.canonical_reason().unwrap_or_default();
+        grpc::trailers_only(&mut response, wire.error.map_or(title, |(_, description)| description));
     }
     response.extensions_mut().insert(error);
     response
@@ -333,6 +324,9 @@ mod tests {
             challenges: Default::default(),
             description: Default::default(),
             strip_credentials: false,
+            grpc_refusals: true,
+            clock: std::sync::Arc::new(crate::SystemClock::new()),
+            leeway: 30,
         }
     }
 

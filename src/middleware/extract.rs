@@ -13,8 +13,10 @@ use http::request::Parts;
 use serde::de::DeserializeOwned;
 
 use super::body::BytesBody;
-use super::challenge::{Recycled, refuse};
+use super::challenge::refuse;
+use super::grpc;
 use super::passage::{Visitor, visitor};
+use super::recycled::Recycled;
 use crate::telemetry::{self, Decision};
 use crate::token::claims::Claims;
 use crate::token::error::{AuthError, Reason};
@@ -26,12 +28,14 @@ pub struct AuthRejection {
     error: AuthError,
     resource: Option<Arc<Resource>>,
     head: bool,
+    is_grpc: bool,
 }
 
 impl AuthRejection {
     fn new(error: AuthError, parts: &Parts) -> Self {
         let resource = visitor(&parts.extensions).ok().map(|visitor| visitor.resource().clone());
-        AuthRejection { error, resource, head: parts.method == Method::HEAD }
+        let is_grpc = grpc::is_call(&parts.method, &parts.headers);
+        AuthRejection { error, resource, head: parts.method == Method::HEAD, is_grpc }
     }
 
     /// Writes the audit event of the refusal.
@@ -50,7 +54,8 @@ impl AuthRejection {
 
 impl IntoResponse for AuthRejection {
     fn into_response(self) -> Response {
-        refuse::<Body>(self.error, self.resource.as_deref(), self.head, &BytesBody, Recycled::default())
+        let maps = Recycled::nothing(self.is_grpc);
+        refuse::<Body>(self.error, self.resource.as_deref(), self.head, &BytesBody, maps)
     }
 }
 

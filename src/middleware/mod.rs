@@ -5,12 +5,16 @@ pub(crate) mod auth_future;
 pub(crate) mod body;
 pub(crate) mod challenge;
 pub(crate) mod cors;
+pub(crate) mod expiry;
+pub(crate) mod expiry_body;
 #[cfg(feature = "axum")]
 pub(crate) mod extract;
 pub(crate) mod forward;
 mod forward_value;
+mod grpc;
 pub(crate) mod metadata;
 pub(crate) mod passage;
+pub(crate) mod recycled;
 pub(crate) mod require;
 pub(crate) mod require_scope;
 pub(crate) mod rules;

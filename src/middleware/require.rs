@@ -12,8 +12,9 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::body::{BytesBody, EmptyBody, MapBody, RefusalBody};
-use super::challenge::{Recycled, refuse};
+use super::challenge::refuse;
 use super::passage::{Because, Visitor, visitor};
+use super::recycled::Recycled;
 use crate::meters::Stopwatch;
 use crate::policy::requirement::Requirement;
 use crate::telemetry::{self, Decision};

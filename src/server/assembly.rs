@@ -101,6 +101,9 @@ impl ResourceServerBuilder {
             challenges: Default::default(),
             description: self.description.clone(),
             strip_credentials: self.mcp,
+            grpc_refusals: self.grpc_refusals,
+            clock: self.clock.clone(),
+            leeway: self.leeway.as_secs(),
             identifier,
         }
     }

@@ -38,6 +38,7 @@ pub struct ResourceServerBuilder {
     pub(super) any_audience: bool,
     pub(super) description: Description,
     pub(super) mcp: bool,
+    pub(super) grpc_refusals: bool,
 }
 
 impl ResourceServerBuilder {
@@ -61,6 +62,7 @@ impl ResourceServerBuilder {
             any_audience: false,
             description: Description::default(),
             mcp: false,
+            grpc_refusals: true,
         }
     }
 
@@ -162,6 +164,16 @@ impl ResourceServerBuilder {
         F: Fn(&Refusal<'_>) -> (HeaderValue, Bytes) + Send + Sync + 'static,
     {
         self.refusal_body = Some(Arc::new(body));
+        self
+    }
+
+    /// Answers gRPC calls as all other requests: by HTTP status. Default: a call that is refused is answered as gRPC
+    /// clients read it, with status 200 and the refusal in `grpc-status`.
+    ///
+    /// For services whose answer lets another request pass (`auth_request` of nginx, forward-auth, `ext_authz`), which
+    /// look at the HTTP status: a caller who writes `content-type: application/grpc` must not turn a refusal into a 200.
+    pub fn without_grpc_refusals(mut self) -> Self {
+        self.grpc_refusals = false;
         self
     }
 

@@ -4,6 +4,7 @@ mod assembly;
 pub(crate) mod builder;
 mod default_client;
 mod description;
+pub(crate) mod expiry;
 pub(crate) mod issuer;
 mod judgement;
 mod keys;

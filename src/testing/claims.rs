@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::clock::SystemClock;
 use crate::token::claims::{Audience, ClaimSet, Claims};
 use crate::token::request::Scheme;
 use crate::token::resource::{Resource, Schemes};
@@ -95,6 +96,9 @@ impl TestClaims {
             challenges: Default::default(),
             description: Default::default(),
             strip_credentials: false,
+            grpc_refusals: true,
+            clock: Arc::new(SystemClock::new()),
+            leeway: 30,
         };
         let set = ClaimSet {
             issuer: text("iss").unwrap_or_default().into(),

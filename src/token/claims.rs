@@ -162,6 +162,10 @@ impl<T> Claims<T> {
         &self.verified.set
     }
 
+    pub(crate) fn shared(&self) -> &Arc<ClaimSet> {
+        &self.verified.set
+    }
+
     pub(crate) fn lasting(&self) -> &Lasting {
         &self.verified.lasting
     }

@@ -1,13 +1,14 @@
 //! The protected resource as it names itself in challenges and metadata.
 
 use std::fmt;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use http::HeaderValue;
 
 use super::refusal::RefusalHook;
 use super::request::Scheme;
 use crate::audit::AuditSink;
+use crate::clock::Clock;
 
 /// The names of one resource server; every `Claims` it verified leads back to it.
 pub(crate) struct Resource {
@@ -28,6 +29,12 @@ pub(crate) struct Resource {
     pub(crate) description: Description,
     /// A preset that forbids passing tokens on: every layer of this server removes them.
     pub(crate) strip_credentials: bool,
+    /// Whether refusals of gRPC calls are written as their clients read them.
+    pub(crate) grpc_refusals: bool,
+    /// By which the end of a token can be waited for.
+    pub(crate) clock: Arc<dyn Clock>,
+    /// In seconds, on top of `exp`.
+    pub(crate) leeway: u64,
 }
 
 /// What the metadata document says for people and clients beside the names; what is empty is left out.

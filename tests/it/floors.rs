@@ -21,11 +21,12 @@ const ROOT: [(&str, &[&str]); 5] =
     [("audit", &[]), ("clock", &[]), ("error", &[]), ("meters", &[]), ("telemetry", &["token"])];
 
 /// Where a third-party crate may be named, so that replacing one touches one place.
-const FENCES: [(&str, &[&str]); 20] = [
+const FENCES: [(&str, &[&str]); 21] = [
     ("arc_swap", &["src/remote/key_store.rs", "src/middleware/rules.rs"]),
     ("aws_lc_rs", &["src/verify/crypto.rs", "src/testing/signing_key.rs"]),
     ("axum_core", &["src/middleware/extract.rs"]),
     ("base64", &["src/verify/base64url.rs", "src/testing/endpoints.rs"]),
+    ("http_body", &["src/middleware/expiry_body.rs"]),
     ("http_body_util", &["src/testing/door.rs"]),
     ("hyper", &["src/testing/delivery.rs", "src/testing/door.rs"]),
     ("hyper_util", &["src/testing/door.rs"]),

@@ -26,12 +26,14 @@ mod dashboards;
 mod discovery;
 mod docs;
 mod examples;
+mod expiry;
 mod extract;
 mod faulty_client;
 mod floors;
 mod forward;
 #[cfg(all(unix, feature = "config", feature = "metrics"))]
 mod gateway;
+mod grpc;
 mod http_auth;
 mod jws;
 mod jwt_claims;
