@@ -56,6 +56,7 @@
 //! | tell a service inside who calls, in header fields | [`ForwardLayer`] |
 //! | read who calls | [`Claims`], with your own type for further members: `Claims<T>` |
 //! | publish the metadata document of a nested resource | [`ProtectedResourceMetadata`] |
+//! | end long answers with their token | [`AuthLayer::end_streams_at_expiry`], [`Claims::expired`] |
 //! | protect a server of the Model Context Protocol | [`ResourceServer::mcp`] |
 //! | choose the body of refusals | [`ResourceServerBuilder::refusal_body`], [`AuthLayer::map_body`], [`AuthLayer::empty_body`] |
 //! | know why a request was refused | [`AuthError`] in the response's extensions; audit events on [`AUDIT_TARGET`], [`AuditSink`] |
@@ -89,7 +90,7 @@
 //!   certificate binding (RFC 8705) can be checked yet.
 //! - There is no revocation list yet: a token that is good stays good until it expires or its key is removed.
 //! - Tokens are read from the `Authorization` field only, never from a query, a form or a cookie.
-//! - It does not decrypt tokens (JWE), and it does not cut a long answer when the token ends.
+//! - It does not decrypt tokens (JWE).
 //!
 //! # Features
 //!
@@ -182,7 +183,7 @@ pub use middleware::auth::{Auth, AuthLayer};
 pub use middleware::auth_future::ResponseFuture;
 pub use middleware::body::{BytesBody, EmptyBody, MapBody, RefusalBody};
 pub use middleware::cors::{CORS_EXPOSED_HEADERS, CORS_REQUEST_HEADERS};
-pub use middleware::expiry::{EndStreamsAtExpiry, WithExpiry, WithExpiryFuture};
+pub use middleware::expiry::{EndStreamsAtExpiry, EndingAuthLayer, WithExpiry, WithExpiryFuture};
 pub use middleware::expiry_body::{StreamExpired, UntilExpiry};
 #[cfg(feature = "axum")]
 pub use middleware::extract::{AuthRejection, RequiredScopes, Scoped};
@@ -208,7 +209,8 @@ pub use store::replay::{ReplayAnswer, ReplayEntry, ReplayError, ReplayStore};
 pub use store::replay_memory::InMemoryReplayStore;
 pub use telemetry::{AUDIT_TARGET, KEYS_TARGET, SPAN_FIELDS, WIRING_TARGET};
 pub use token::access_token::AccessToken;
-pub use token::claims::{Audience, Claims};
+pub use token::audience::Audience;
+pub use token::claims::Claims;
 pub use token::error::{AuthError, ErrorKind};
 pub use token::refusal::Refusal;
 pub use token::request::{ResourceRequest, Scheme};

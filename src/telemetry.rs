@@ -16,7 +16,8 @@ use crate::token::untrusted::Untrusted;
 
 /// The target of the audit events: one for each decision, a refusal at `info`, a pass at `debug`.
 ///
-/// Fields: `code` (stable, see [`AuthError::code`]; `authenticated` or `authorized` for a pass), `issuer`,
+/// Fields: `code` (stable, see [`AuthError::code`]; `authenticated` or `authorized` for a pass; `stream_expired`
+/// where an answer was cut at the end of its token), `issuer`,
 /// `subject`, `client_id` (of verified tokens only), `required_scope`, `detail`, `remedy`. For sinks other than
 /// `tracing` there is [`AuditSink`](crate::AuditSink).
 pub const AUDIT_TARGET: &str = "tower_bearer::audit";

@@ -29,6 +29,7 @@ pub struct Gate {
 impl Gate {
     pub fn new(settings: &Settings, metrics: Option<PrometheusHandle>) -> Self {
         let behind = Behind::new(settings.upstream.as_ref(), settings.forward.clone());
+        let behind = if settings.end_streams_at_expiry { behind.end_streams_at_expiry() } else { behind };
         let rules = RequireRules::new(settings.server.clone(), settings.rules.clone());
         Gate {
             guarded: rules.map_body(body as fn(Bytes) -> Body).layer(settings.forward.layer(behind)),

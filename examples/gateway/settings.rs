@@ -15,13 +15,13 @@ pub struct Settings {
     pub metrics_path: Option<String>,
     pub rules: AccessRules,
     pub forward: ForwardLayer,
+    pub end_streams_at_expiry: bool,
     pub server: ResourceServer,
     pub key_files: Vec<KeyFile>,
 }
 
 /// Parts of the contract that are not built yet: named in the file they end the start, never ignored.
-const NOT_BUILT: [&str; 6] =
-    ["external_base", "end_streams_at_expiry", "dpop", "mtls", "revocation", "roles"];
+const NOT_BUILT: [&str; 5] = ["external_base", "dpop", "mtls", "revocation", "roles"];
 
 /// The same below `[[issuers]]`.
 const NOT_BUILT_FOR_ISSUERS: [&str; 3] = ["metadata_url", "ca_file", "introspection"];
@@ -53,13 +53,24 @@ impl Settings {
         if let Some(path) = metrics_path.as_ref().filter(|path| !path.starts_with('/')) {
             table.problem("metrics_path", path, "must begin with `/`");
         }
+        let end_streams_at_expiry = table.flag("end_streams_at_expiry");
         let rules = AccessRules::read(&mut table);
         let forward = forward::read(&mut table);
         let auth = AuthConfig::read(&mut table);
         table.finish()?;
         let key_files = auth.key_files().to_vec();
         let server = auth.into_builder().build()?;
-        Ok(Settings { listen, admin_listen, upstream, metrics_path, rules, forward, server, key_files })
+        Ok(Settings {
+            listen,
+            admin_listen,
+            upstream,
+            metrics_path,
+            rules,
+            forward,
+            end_streams_at_expiry,
+            server,
+            key_files,
+        })
     }
 }
 

@@ -16,8 +16,8 @@ use hyper::body::{Body as _, Frame, Incoming};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use tower::Service;
-use tower_bearer::ForwardLayer;
+use tower::{Layer, Service, ServiceExt};
+use tower_bearer::{EndStreamsAtExpiry, ForwardLayer};
 
 use crate::answer::describe;
 use crate::reply::{Body, problem};
@@ -32,6 +32,7 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Clone)]
 pub struct Behind {
     proxy: Option<Arc<Proxy>>,
+    end_streams: bool,
 }
 
 struct Proxy {
@@ -65,7 +66,12 @@ impl Behind {
             let http2 = client.http2_only(true).build(connector);
             Arc::new(Proxy { origin: origin.clone(), forward, http1, http2 })
         });
-        Behind { proxy }
+        Behind { proxy, end_streams: false }
+    }
+
+    /// Its answers go on no longer than the token of their request.
+    pub fn end_streams_at_expiry(self) -> Self {
+        Behind { end_streams: true, ..self }
     }
 }
 
@@ -79,6 +85,11 @@ impl Service<Request<Incoming>> for Behind {
     }
 
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+        if self.end_streams {
+            let endless = Behind { end_streams: false, ..self.clone() };
+            let ending = EndStreamsAtExpiry.layer(endless).oneshot(request);
+            return Box::pin(async move { Ok(ending.await?.map(BodyExt::boxed_unsync)) });
+        }
         let Some(proxy) = self.proxy.clone() else {
             return Box::pin(std::future::ready(Ok(describe(&request))));
         };
@@ -104,7 +115,7 @@ impl Proxy {
         match client.request(request.map(|body| cleaned(body, forward))).await {
             Ok(mut response) => {
                 remove_hop_by_hop(response.headers_mut());
-                response.map(|body| body.boxed_unsync())
+                response.map(|body| body.map_err(Into::into).boxed_unsync())
             }
             Err(error) => {
                 tracing::warn!(%error, "the upstream gave no answer");
@@ -131,7 +142,7 @@ fn cleaned(body: Incoming, forward: ForwardLayer) -> Body {
         }
         Err(frame) => frame,
     };
-    body.map_frame(clean).boxed_unsync()
+    body.map_frame(clean).map_err(Into::into).boxed_unsync()
 }
 
 /// The upstream sees the name by which it was called. Over HTTP/2, and where a client speaks to us as to a proxy,

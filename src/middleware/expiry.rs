@@ -17,11 +17,36 @@ use super::expiry_body::UntilExpiry;
 use crate::server::expiry::Expired;
 use crate::token::claims::Claims;
 
+/// A layer that ends an answer when the token of its request does: what
+/// [`AuthLayer::end_streams_at_expiry`] puts inside an [`AuthLayer`], for other stacks, such as inside
+/// [`RequireRules`](crate::RequireRules). Where no claims stand in the request it passes on.
+///
+/// # Example
+/// ```
+/// use tower::{Layer, ServiceBuilder};
+/// use tower_bearer::{AccessRules, EndStreamsAtExpiry, RequireRules, ResourceServer, RouteRules};
+///
+/// let server = ResourceServer::builder("https://api.example.com", "https://as.example.com").build()?;
+/// let rules = RequireRules::new(server, AccessRules::new(RouteRules::new()));
+/// let layers = ServiceBuilder::new().layer(rules).layer(EndStreamsAtExpiry);
+/// # Ok::<(), tower_bearer::ConfigError>(())
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct EndStreamsAtExpiry;
+
+impl<S> Layer<S> for EndStreamsAtExpiry {
+    type Service = WithExpiry<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        WithExpiry(inner)
+    }
+}
+
 /// An [`AuthLayer`] whose answers go on no longer than their token is good; made by
 /// [`AuthLayer::end_streams_at_expiry`].
 #[derive(Clone, Debug)]
 #[must_use]
-pub struct EndStreamsAtExpiry<R = BytesBody> {
+pub struct EndingAuthLayer<R = BytesBody> {
     auth: AuthLayer<R>,
 }
 
@@ -48,16 +73,16 @@ impl<R> AuthLayer<R> {
     ///     .layer(AuthLayer::new(server).end_streams_at_expiry());
     /// # Ok::<(), tower_bearer::ConfigError>(())
     /// ```
-    pub fn end_streams_at_expiry(self) -> EndStreamsAtExpiry<R> {
-        EndStreamsAtExpiry { auth: self }
+    pub fn end_streams_at_expiry(self) -> EndingAuthLayer<R> {
+        EndingAuthLayer { auth: self }
     }
 }
 
-impl<S, R: Clone> Layer<S> for EndStreamsAtExpiry<R> {
+impl<S, R: Clone> Layer<S> for EndingAuthLayer<R> {
     type Service = Auth<WithExpiry<S>, WithExpiry<R>>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        self.auth.clone().wrap_body(WithExpiry).layer(WithExpiry(inner))
+        self.auth.clone().wrap_body(WithExpiry).layer(EndStreamsAtExpiry.layer(inner))
     }
 }
 

@@ -6,6 +6,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
@@ -48,6 +49,18 @@ impl<B> UntilExpiry<B> {
     pub(super) fn new(body: B, headers: &HeaderMap, expired: Option<Expired>) -> Self {
         let end = if grpc::is_grpc(headers) { End::Trailers } else { End::Error };
         UntilExpiry { body, expired, end }
+    }
+}
+
+impl<B: From<Bytes>> From<Bytes> for UntilExpiry<B> {
+    fn from(bytes: Bytes) -> Self {
+        UntilExpiry::unlimited(B::from(bytes))
+    }
+}
+
+impl<B: Default> Default for UntilExpiry<B> {
+    fn default() -> Self {
+        UntilExpiry::unlimited(B::default())
     }
 }
 

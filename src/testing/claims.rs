@@ -6,7 +6,8 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::clock::SystemClock;
-use crate::token::claims::{Audience, ClaimSet, Claims};
+use crate::token::audience::Audience;
+use crate::token::claims::{ClaimSet, Claims};
 use crate::token::request::Scheme;
 use crate::token::resource::{Resource, Schemes};
 use crate::token::scope::Scope;

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 use serde::de::DeserializeOwned;
 
+use super::audience::Audience;
 use super::json;
 use super::key_life::KeyLife;
 use super::request::Scheme;
@@ -91,26 +92,6 @@ impl Lasting {
     /// False once the key that signed has left its set, or its set was not looked at for too long.
     pub(crate) fn key_is_believed(&self, wall: u64) -> bool {
         self.key_life.as_ref().is_none_or(|life| life.is_believed(wall))
-    }
-}
-
-/// Whom a token is for: the `aud` claim (RFC 7519 section 4.1.3), one or several exact strings.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Audience(Box<[Box<str>]>);
-
-impl Audience {
-    pub(crate) fn new(members: impl IntoIterator<Item = impl Into<Box<str>>>) -> Self {
-        Audience(members.into_iter().map(Into::into).collect())
-    }
-
-    /// True if this very string is among the audiences; no prefix, case or slash is forgiven.
-    pub fn contains(&self, audience: &str) -> bool {
-        self.iter().any(|member| member == audience)
-    }
-
-    /// The audiences in the order of the token.
-    pub fn iter(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(AsRef::as_ref)
     }
 }
 

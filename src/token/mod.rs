@@ -1,6 +1,7 @@
 //! Floor 0: what travels. Data only: no signature, no async, no clock.
 
 pub(crate) mod access_token;
+pub(crate) mod audience;
 pub(crate) mod claims;
 pub(crate) mod error;
 pub(crate) mod json;

@@ -76,7 +76,7 @@ async fn grpc_b_an_outage_is_unavailable_and_says_when_to_come_again() {
     assert_trailers_only(&outcome, "14", "Service Unavailable");
     assert!(outcome.challenges().is_empty());
     let milliseconds: u64 = outcome.headers["grpc-retry-pushback-ms"].to_str().unwrap().parse().unwrap();
-    assert!(milliseconds >= 1000 && milliseconds % 1000 == 0);
+    assert!(milliseconds >= 1000 && milliseconds.is_multiple_of(1000));
 }
 
 #[tokio::test]

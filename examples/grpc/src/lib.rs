@@ -7,7 +7,9 @@
 mod orders;
 
 use axum::Router;
-use tonic::service::Routes;
+use tokio::net::TcpListener;
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::transport::{Error, Server};
 use tonic_web::GrpcWebLayer;
 use tower::{Layer, ServiceBuilder};
 use tower_bearer::{AuthLayer, RequireScope, ResourceServer};
@@ -40,14 +42,19 @@ use shop::orders_server::OrdersServer;
 pub const READ: &str = "orders:read";
 pub const WRITE: &str = "orders:write";
 
-/// The whole service asks for one scope. gRPC-Web is translated outside of the layers, so that they see gRPC and their
-/// refusals are translated back.
-pub fn with_one_rule(server: ResourceServer, orders: Orders) -> Routes {
+/// The whole service asks for one scope: the layers stand on tonic's own server.
+pub async fn serve_with_one_rule(listener: TcpListener, server: ResourceServer, orders: Orders) -> Result<(), Error> {
     let layers = ServiceBuilder::new()
-        .layer(GrpcWebLayer::new())
         .layer(AuthLayer::new(server).empty_body().end_streams_at_expiry())
         .layer(RequireScope::all([READ]).empty_body());
-    Routes::from(Router::new().fallback_service(layers.service(OrdersServer::new(orders))))
+    let serving = Server::builder().layer(layers).add_service(OrdersServer::new(orders));
+    serving.serve_with_incoming(TcpListenerStream::new(listener)).await
+}
+
+/// For browsers as well. gRPC-Web is translated outside of the layers, so that they see gRPC and their refusals are
+/// translated back.
+pub fn for_browsers(server: ResourceServer, orders: Orders) -> Router {
+    with_a_rule_for_each_method(server, orders).layer(GrpcWebLayer::new())
 }
 
 /// Each method asks for its own scopes: a method of gRPC is a path.

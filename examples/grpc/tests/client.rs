@@ -8,14 +8,15 @@ use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::metadata::MetadataValue;
-use tonic::service::Routes;
 use tonic::transport::{Channel, Server};
 use tonic::{Code, Status};
 use tower::ServiceExt;
 use tower_bearer::testing::{Endpoint, Fault, ManualClock, TestIssuer};
 use tower_bearer::{Issuer, ResourceServer};
 use tower_bearer_grpc::shop::orders_client::OrdersClient;
-use tower_bearer_grpc::{Feed, Order, OrderRequest, Orders, READ, WRITE, with_a_rule_for_each_method, with_one_rule};
+use tower_bearer_grpc::{
+    Feed, Order, OrderRequest, Orders, READ, WRITE, for_browsers, serve_with_one_rule, with_a_rule_for_each_method,
+};
 
 const AS: &str = "https://as.example.com";
 const RS: &str = "https://api.example.com";
@@ -34,9 +35,24 @@ impl Drop for World {
     }
 }
 
-type Mount = fn(ResourceServer, Orders) -> Routes;
+/// Where the layers stand.
+#[derive(Clone, Copy)]
+enum Mount {
+    TonicServer,
+    AxumRouter,
+}
 
-const MOUNTS: [Mount; 2] = [with_one_rule, |server, orders| with_a_rule_for_each_method(server, orders).into()];
+const MOUNTS: [Mount; 2] = [Mount::TonicServer, Mount::AxumRouter];
+
+async fn serve(mount: Mount, listener: TcpListener, server: ResourceServer, orders: Orders) {
+    match mount {
+        Mount::TonicServer => serve_with_one_rule(listener, server, orders).await.unwrap(),
+        Mount::AxumRouter => {
+            let serving = Server::builder().add_routes(with_a_rule_for_each_method(server, orders).into());
+            serving.serve_with_incoming(TcpListenerStream::new(listener)).await.unwrap();
+        }
+    }
+}
 
 /// An issuer without sockets, and a server that trusts it.
 fn trust() -> (TestIssuer, ManualClock, ResourceServer) {
@@ -54,9 +70,7 @@ impl World {
         let feed = orders.feed();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
-        let serving = Server::builder().add_routes(mount(server, orders));
-        let serving = serving.serve_with_incoming(TcpListenerStream::new(listener));
-        let server = tokio::spawn(async move { serving.await.unwrap() }).abort_handle();
+        let server = tokio::spawn(serve(mount, listener, server, orders)).abort_handle();
         let client = OrdersClient::connect(address).await.unwrap();
         World { issuer, clock, feed, client, server }
     }
@@ -117,7 +131,7 @@ async fn a_token_that_grants_too_little_is_denied_with_the_scopes_to_ask_for() {
 
 #[tokio::test]
 async fn each_method_has_its_own_scopes_where_it_is_mounted_so() {
-    let mut world = World::start(MOUNTS[1]).await;
+    let mut world = World::start(Mount::AxumRouter).await;
     let reader = world.token(READ);
     world.client.get(order(&reader)).await.unwrap();
     let denied = world.client.cancel(order(&reader)).await.unwrap_err();
@@ -160,10 +174,9 @@ async fn a_stream_flows_and_ends_with_its_token() {
 #[tokio::test]
 async fn grpc_web_is_translated_outside_the_layers_so_that_its_refusals_are_as_well() {
     let (_issuer, _clock, server) = trust();
-    let mut routes = with_one_rule(server, Orders::new()).into_axum_router();
     let request = Request::post("/shop.Orders/Get").header("content-type", "application/grpc-web+proto");
     let request = request.header("authorization", "Bearer").body(axum::body::Body::empty()).unwrap();
-    let response = (&mut routes).oneshot(request).await.unwrap();
+    let response = for_browsers(server, Orders::new()).oneshot(request).await.unwrap();
     assert_eq!(response.status(), 200);
     assert!(response.headers()["content-type"].to_str().unwrap().starts_with("application/grpc-web"));
     assert_eq!(response.headers()["grpc-status"], "16");

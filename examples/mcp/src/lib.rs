@@ -36,7 +36,7 @@ pub fn app(origin: &str, issuer: &str) -> Result<Router, ConfigError> {
     let mut app = Router::new()
         .route_service(PATH, service)
         .layer(from_fn_with_state(tools::Scopes::new(), tools::check))
-        .layer(AuthLayer::new(server.clone()));
+        .layer(AuthLayer::new(server.clone()).end_streams_at_expiry());
     // Added after the layer: the document is public, and it stands at the root although the endpoint does not.
     if let Some(metadata) = ProtectedResourceMetadata::of(&server) {
         for path in metadata.paths() {

@@ -154,7 +154,6 @@ fn a_rule_that_could_never_match_or_never_be_met_is_a_mistake() {
 fn what_is_not_built_yet_is_refused_by_name() {
     let not_built = "not built yet";
     at_the_top("external_base = \"https://x\"", "external_base", "https://x", not_built);
-    at_the_top("end_streams_at_expiry = false", "end_streams_at_expiry", "false", not_built);
     at_the_top("mode = \"check\"", "mode", "check", not_built);
     for section in ["dpop", "mtls", "revocation", "roles"] {
         of_rules(&format!("[{section}]\nx = 1"), section, "{...}", not_built);

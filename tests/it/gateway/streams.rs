@@ -1,6 +1,7 @@
 //! Bodies flow as they come, with their trailers.
 
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, Version};
@@ -155,4 +156,52 @@ async fn a_client_that_goes_away_ends_the_work_of_the_upstream() {
     assert_eq!(in_time(chunks.recv()).await.unwrap(), "end");
     let gone = || async { answer.is_closed() || answer.send(chunk("more")).is_err() };
     assert!(super::client::eventually(super::harness::DEADLINE, gone).await);
+}
+
+/// A stream of the upstream behind a token that lives for two seconds: what comes after its first chunk, and when.
+async fn after_the_first_chunk(setting: &str) -> (Option<bool>, Duration) {
+    let issuer = TestIssuer::start().await;
+    let (frames, body) = by_hand();
+    let body = Arc::new(Mutex::new(Some(body)));
+    let upstream = Upstream::with(move |_| {
+        let body = body.lock().unwrap().take().expect("one request");
+        async move { Response::builder().header("content-type", "text/event-stream").body(body).unwrap() }
+    })
+    .await;
+    let file = format!("upstream = \"{}\"\nleeway = \"0s\"\n{setting}\n{}", upstream.url(), top(&issuer));
+    let gateway = Gateway::start(&file);
+    let token = issuer.token().expires_in(Duration::from_secs(2)).sign();
+    let start = Instant::now();
+    let request = Request::get("/r").header("host", "a").header("authorization", format!("Bearer {token}"));
+    let mut client = http1(gateway.address).await;
+    let sending = client.send_request(request.body(String::new()).unwrap());
+    frames.send(chunk("first")).unwrap();
+    let mut response = in_time(sending).await.unwrap();
+    assert_eq!(in_time(response.frame()).await.unwrap().unwrap().into_data().unwrap(), "first");
+    let next = tokio::time::timeout(Duration::from_secs(4), response.frame()).await;
+    (next.ok().map(|frame| frame.unwrap().is_err()), start.elapsed())
+}
+
+#[tokio::test]
+async fn r80_a_stream_is_cut_within_a_second_of_the_end_of_its_token_where_the_file_says_so() {
+    let (cut, goes_on) = tokio::join!(
+        after_the_first_chunk("end_streams_at_expiry = true"),
+        after_the_first_chunk("end_streams_at_expiry = false")
+    );
+    assert_eq!((cut.0, goes_on.0), (Some(true), None));
+    assert!(cut.1 < Duration::from_secs(3), "{:?}", cut.1);
+}
+
+#[tokio::test]
+async fn grpc_a_grpc_b_a_refused_call_is_answered_in_trailers_only() {
+    let issuer = TestIssuer::start().await;
+    let gateway = Gateway::start(&format!("default_access = \"deny\"\n{}", top(&issuer)));
+    let good = format!("Bearer {}", issuer.token().sign());
+    for (authorization, status) in [("Bearer", "16"), ("Bearer x", "16"), (good.as_str(), "7")] {
+        let request = Request::post(format!("http://{}/shop.Shop/Buy", gateway.address)).version(Version::HTTP_2);
+        let request = request.header("content-type", "application/grpc").header("authorization", authorization);
+        let reply = super::client::send(gateway.address, request.body("question").unwrap()).await;
+        assert_eq!((reply.status.as_u16(), reply.header("grpc-status"), reply.text()), (200, status, ""));
+        assert!(reply.challenge().starts_with("Bearer "));
+    }
 }
