@@ -1,6 +1,6 @@
 //! The one body type of the gateway's answers.
 
-use std::error::Error;
+use std::io;
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
@@ -9,7 +9,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 
 /// Bytes of our own, or the stream of an upstream.
-pub type Body = UnsyncBoxBody<Bytes, Box<dyn Error + Send + Sync>>;
+pub type Body = UnsyncBoxBody<Bytes, io::Error>;
 
 pub fn body(bytes: impl Into<Bytes>) -> Body {
     Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::error::Error;
+use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -88,7 +89,9 @@ impl Service<Request<Incoming>> for Behind {
         if self.end_streams {
             let endless = Behind { end_streams: false, ..self.clone() };
             let ending = EndStreamsAtExpiry.layer(endless).oneshot(request);
-            return Box::pin(async move { Ok(ending.await?.map(BodyExt::boxed_unsync)) });
+            return Box::pin(
+                async move { Ok(ending.await?.map(|body| body.map_err(io::Error::other).boxed_unsync())) },
+            );
         }
         let Some(proxy) = self.proxy.clone() else {
             return Box::pin(std::future::ready(Ok(describe(&request))));
@@ -115,7 +118,7 @@ impl Proxy {
         match client.request(request.map(|body| cleaned(body, forward))).await {
             Ok(mut response) => {
                 remove_hop_by_hop(response.headers_mut());
-                response.map(|body| body.map_err(Into::into).boxed_unsync())
+                response.map(|body| body.map_err(io::Error::other).boxed_unsync())
             }
             Err(error) => {
                 tracing::warn!(%error, "the upstream gave no answer");
@@ -142,7 +145,7 @@ fn cleaned(body: Incoming, forward: ForwardLayer) -> Body {
         }
         Err(frame) => frame,
     };
-    body.map_frame(clean).map_err(Into::into).boxed_unsync()
+    body.map_frame(clean).map_err(io::Error::other).boxed_unsync()
 }
 
 /// The upstream sees the name by which it was called. Over HTTP/2, and where a client speaks to us as to a proxy,

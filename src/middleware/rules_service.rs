@@ -12,8 +12,9 @@ use tower_service::Service;
 
 use super::auth::{Auth, mark_sensitive};
 use super::body::{BytesBody, RefusalBody};
-use super::challenge::{Recycled, refuse};
+use super::challenge::refuse;
 use super::passage::{Because, Unauthenticated};
+use super::recycled::Recycled;
 use super::require::Required;
 use super::rules::{Door, Guard, RequireRules};
 use crate::policy::path::normal_target;
