@@ -40,6 +40,7 @@ impl<T> Claims<T> {
     ///     let mut expired = claims.expired();
     ///     loop {
     ///         tokio::select! {
+    ///             biased;
     ///             () = &mut expired => return "close with 1008, policy violation",
     ///             message = next_message() => if message.is_none() { return "the other side is done" },
     ///         }
