@@ -94,7 +94,7 @@ pub fn target(uri: &str) -> Option<String> {
 /// What can be judged without a fetch; none if keys would have to be fetched.
 pub fn verdict(server: &ResourceServer, token: &str) -> Option<Result<Claims, AuthError>> {
     match server.begin(ResourceRequest::bearer(token).ok()?, None) {
-        Progress::Done(verdict) => Some(verdict),
+        Progress::Done(verdict) => Some(verdict.map(|admitted| admitted.claims)),
         Progress::Waiting(_) => None,
     }
 }

@@ -203,6 +203,7 @@ pub use remote::http_client::{HttpClient, HttpError, HttpFuture};
 pub use remote::last_good::{KeyWatch, LastGoodKeys};
 pub use server::builder::ResourceServerBuilder;
 pub use server::expiry::Expired;
+pub use server::dpop::Dpop;
 pub use server::issuer::Issuer;
 pub use server::resource_server::ResourceServer;
 pub use store::replay::{ReplayAnswer, ReplayEntry, ReplayError, ReplayStore};

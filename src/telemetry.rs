@@ -26,7 +26,8 @@ pub const AUDIT_TARGET: &str = "tower_bearer::audit";
 pub const KEYS_TARGET: &str = "tower_bearer::keys";
 
 /// The target of complaints about the application's wiring, at `error` and once a minute at most: a route asks for
-/// claims or scopes and no `AuthLayer` stands above it.
+/// claims or scopes and no `AuthLayer` stands above it. A server that can take no DPoP by its configuration says so at
+/// `info`, once when it is built.
 pub const WIRING_TARGET: &str = "tower_bearer::wiring";
 
 /// The fields that are recorded on the current span where it declares them: `auth.outcome` (as `code` above),
@@ -234,6 +235,15 @@ pub(crate) fn stream_ended(claims: &ClaimSet) {
 
 pub(crate) fn resource_has_query(resource: &str) {
     warn!(target: WIRING_TARGET, resource, "the resource identifier has a query, which clients may drop (RFC 9728 section 1.2)");
+}
+
+pub(crate) fn dpop_is_off(audience: &str) {
+    info!(
+        target: WIRING_TARGET,
+        code = "dpop_is_off",
+        audience,
+        remedy = "no address says what proofs must be made for: name the resource with `resource(..)`, or use `Dpop::external_base(..)`",
+    );
 }
 
 pub(crate) fn body_hook_failed() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http::header::AUTHORIZATION;
-use http::{HeaderMap, HeaderValue, Method, Request, Response};
+use http::{HeaderValue, Method, Request, Response};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -13,14 +13,18 @@ use super::auth_future::{ResponseFuture, State};
 use super::body::{BytesBody, EmptyBody, MapBody, RefusalBody};
 use super::challenge::refuse;
 use super::cors::is_preflight;
+use super::fields::{Field, Fields, look};
 use super::metadata::ProtectedResourceMetadata;
-use super::passage::{Because, Unauthenticated};
+use super::passage::{Because, ProofPassed, Unauthenticated};
 use super::recycled::Recycled;
+use super::rules_service::TargetAsSent;
+use crate::server::judgement::Admitted;
+use crate::server::presentation::GoodProof;
 use crate::server::resource_server::{Later, Progress, ResourceServer};
 use crate::telemetry::{self, Decision};
 use crate::token::claims::Claims;
 use crate::token::error::AuthError;
-use crate::token::request::ResourceRequest;
+use crate::token::request::{DPOP, Head, ResourceRequest};
 
 /// A layer that lets only requests with a verified access token through and puts their [`Claims`] into
 /// the request's extensions. Everything else it answers itself: 400, 401 or 503 with the challenge that
@@ -90,8 +94,9 @@ impl<R> AuthLayer<R> {
         AuthLayer { optional: true, ..self }
     }
 
-    /// Removes the `Authorization` field before the inner service is called, so that a token cannot be
-    /// passed on by mistake. Default: it is left as it came, marked as sensitive; with [`ResourceServer::mcp`] it is removed.
+    /// Removes the fields `Authorization` and `DPoP` before the inner service is called, so that a token cannot be
+    /// passed on by mistake. Default: they are left as they came, marked as sensitive; with [`ResourceServer::mcp`] they
+    /// are removed.
     pub fn strip_credentials(self) -> Self {
         AuthLayer { strip: true, ..self }
     }
@@ -131,9 +136,12 @@ impl<R> AuthLayer<R> {
         let earlier = request.extensions_mut().remove::<Claims>();
         request.extensions_mut().remove::<Unauthenticated>();
         let server = &self.shared.server;
-        let field = field(request.headers_mut());
-        let glance = if let Field::One(value) = &field { server.glance(value) } else { None };
-        let is_absent = matches!(field, Field::Absent);
+        let Fields { authorization, has_proof } = look(request.headers_mut());
+        let glance = match &authorization {
+            Field::One(value) if !has_proof => server.glance(value),
+            _ => None,
+        };
+        let is_absent = matches!(authorization, Field::Absent);
         if let Some(metadata) = self.shared.metadata.as_ref().filter(|metadata| metadata.is_at(request.uri())) {
             if self.body.carries() {
                 return Step::Answer(metadata.answer(request.method(), &self.body));
@@ -153,8 +161,8 @@ impl<R> AuthLayer<R> {
                 return self.conclude(request, result);
             }
         }
-        let read = if is_absent { Ok(ResourceRequest::NONE) } else { ResourceRequest::read(request.headers()) };
-        let credentials = match read {
+        let read = if is_absent { Ok(ResourceRequest::NONE) } else { ResourceRequest::of(head(request)) };
+        let credentials = match server.take(read) {
             Ok(credentials) => credentials,
             Err(error) => {
                 telemetry::decided(Decision::Refused(&error), None, Some(server.resource()));
@@ -164,8 +172,15 @@ impl<R> AuthLayer<R> {
         if self.optional && !credentials.has_token() {
             return self.pass_without(request, Because::Anonymous);
         }
+        if let Some(ProofPassed { claims, mark }) = request.extensions().get()
+            && server.has_proven(claims, *mark, &credentials)
+        {
+            let claims = claims.clone();
+            return self.conclude(request, Ok(claims));
+        }
         match server.begin(credentials, glance) {
-            Progress::Done(result) => self.conclude(request, result),
+            Progress::Done(Ok(admitted)) => self.enter(request, admitted).map_or(Step::Pass, Step::PassRenewing),
+            Progress::Done(Err(error)) => Step::Answer(self.refuse(error, request)),
             Progress::Waiting(later) => Step::Wait(later),
         }
     }
@@ -181,6 +196,17 @@ impl<R> AuthLayer<R> {
             }
             Err(error) => Step::Answer(self.refuse(error, request)),
         }
+    }
+
+    /// Lets a request in; gives back the nonce that its answer should bring.
+    pub(super) fn enter<Q>(&self, request: &mut Request<Q>, admitted: Admitted) -> Option<Box<HeaderValue>> {
+        let Admitted { claims, proof } = admitted;
+        let next_nonce = proof.and_then(|GoodProof { mark, next_nonce }| {
+            request.extensions_mut().insert(ProofPassed { claims: claims.clone(), mark });
+            HeaderValue::from_str(&next_nonce?).ok().map(Box::new)
+        });
+        self.admit(request, claims);
+        next_nonce
     }
 
     fn pass_without<Q, B>(&self, request: &mut Request<Q>, because: Because) -> Step<B> {
@@ -200,37 +226,24 @@ impl<R> AuthLayer<R> {
     fn strip_from<Q>(&self, request: &mut Request<Q>) {
         if self.strip {
             request.headers_mut().remove(AUTHORIZATION);
+            request.headers_mut().remove(&DPOP);
         }
     }
 }
 
 enum Step<B> {
     Pass,
+    /// The answer brings this nonce.
+    PassRenewing(Box<HeaderValue>),
     Answer(Response<B>),
     Wait(Later),
 }
 
-/// The `Authorization` fields of a request.
-enum Field<'a> {
-    Absent,
-    One(&'a HeaderValue),
-    Several,
-}
-
-/// Marks the fields that hold a token, so that logging layers inside hide their values by themselves.
-pub(super) fn mark_sensitive(headers: &mut HeaderMap) {
-    field(headers);
-}
-
-/// Marks them, so that logging layers inside this one hide their values by themselves.
-#[inline]
-fn field(headers: &mut HeaderMap) -> Field<'_> {
-    // Not through `entry`, which first makes room for one field more and panics where there can be none.
-    let mut fields = headers.iter_mut().filter(|(name, _)| **name == AUTHORIZATION).map(|(_, value)| value);
-    let Some(first) = fields.next() else { return Field::Absent };
-    first.set_sensitive(true);
-    let others = fields.map(|other| other.set_sensitive(true)).count();
-    if others == 0 { Field::One(first) } else { Field::Several }
+/// What a proof is made for.
+fn head<Q>(request: &Request<Q>) -> Head<'_> {
+    let extensions = request.extensions();
+    let uri = extensions.get::<TargetAsSent>().map_or(request.uri(), |TargetAsSent(uri)| uri);
+    Head { method: request.method(), uri, headers: request.headers(), extensions }
 }
 
 impl<S, R: Clone> Layer<S> for AuthLayer<R> {
@@ -273,6 +286,7 @@ where
     fn call(&mut self, mut request: Request<Q>) -> Self::Future {
         let state = match self.layer.judge(&mut request) {
             Step::Pass => State::Inner { future: self.inner.call(request) },
+            Step::PassRenewing(nonce) => State::Renewing { future: self.inner.call(request), nonce: Some(nonce) },
             Step::Answer(response) => State::Refused { response: Some(response) },
             Step::Wait(verify) => {
                 // A clone is not ready, so the one that was polled goes into the future (tower's contract).

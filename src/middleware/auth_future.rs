@@ -5,12 +5,15 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use http::{Request, Response};
+use http::header::CACHE_CONTROL;
+use http::{HeaderMap, HeaderValue, Request, Response};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::auth::AuthLayer;
 use super::body::{BytesBody, RefusalBody};
+use super::challenge::NO_STORE;
+use super::cors::DPOP_NONCE;
 use crate::server::resource_server::Later;
 
 pin_project! {
@@ -26,6 +29,8 @@ pin_project! {
     #[project = StateProject]
     pub(super) enum State<F, S, Q, B, R> {
         Inner { #[pin] future: F },
+        // The answer brings the nonce for the next proof.
+        Renewing { #[pin] future: F, nonce: Option<Box<HeaderValue>> },
         Refused { response: Option<Response<B>> },
         // Boxed, so that a request which need not wait does not carry the room for it.
         Verify { verify: Later, slot: Option<Box<(S, Request<Q>, AuthLayer<R>)>> },
@@ -45,6 +50,13 @@ where
         loop {
             let next = match state.as_mut().project() {
                 StateProject::Inner { future } => return future.poll(context),
+                StateProject::Renewing { future, nonce } => {
+                    let mut response = ready!(future.poll(context))?;
+                    if let Some(nonce) = nonce.take() {
+                        renew(response.headers_mut(), *nonce);
+                    }
+                    return Poll::Ready(Ok(response));
+                }
                 StateProject::Refused { response } => match response.take() {
                     Some(response) => return Poll::Ready(Ok(response)),
                     // Polled after completion: nothing is left to give.
@@ -55,10 +67,10 @@ where
                     let Some(waiting) = slot.take() else { return Poll::Pending };
                     let (mut inner, mut request, layer) = *waiting;
                     match result {
-                        Ok(claims) => {
-                            layer.admit(&mut request, claims);
-                            State::Inner { future: inner.call(request) }
-                        }
+                        Ok(admitted) => match layer.enter(&mut request, admitted) {
+                            None => State::Inner { future: inner.call(request) },
+                            nonce => State::Renewing { future: inner.call(request), nonce },
+                        },
                         Err(error) => State::Refused { response: Some(layer.refuse(error, &mut request)) },
                     }
                 }
@@ -66,6 +78,12 @@ where
             state.set(next);
         }
     }
+}
+
+/// An answer with a nonce must not be stored (RFC 9449 section 8.2).
+fn renew(headers: &mut HeaderMap, nonce: HeaderValue) {
+    headers.insert(DPOP_NONCE, nonce);
+    headers.insert(CACHE_CONTROL, NO_STORE);
 }
 
 impl<F, S, Q, B, R> fmt::Debug for ResponseFuture<F, S, Q, B, R> {

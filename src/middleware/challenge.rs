@@ -18,7 +18,7 @@ use crate::token::request::Scheme;
 use crate::token::resource::Resource;
 
 const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
-const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+pub(super) const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 /// What a client is told, fixed: the error code of RFC 6750 section 3.1, a text, and both as a problem document
 /// (RFC 9457, with the members of RFC 6749 section 5.2). It learns no more than that.
@@ -253,7 +253,7 @@ pub(crate) fn refuse<B>(
     if matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::TooManyRequests) {
         headers.insert(RETRY_AFTER, retry_after(error.retry_in()));
     }
-    if let Some(Ok(nonce)) = error.nonce().map(HeaderValue::from_str) {
+    if let Some(Ok(nonce)) = error.dpop_nonce().map(HeaderValue::from_str) {
         headers.insert(DPOP_NONCE, nonce);
     }
     if as_grpc {

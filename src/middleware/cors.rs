@@ -6,8 +6,6 @@ use http::header::{
 };
 use http::{HeaderMap, Method};
 
-use crate::token::request::DPOP;
-
 /// The answer fields a script must be allowed to read: `Access-Control-Expose-Headers` of the CORS layer
 /// that stands outside [`AuthLayer`](crate::AuthLayer). Without them a script sees a refusal, not its reason.
 ///
@@ -21,7 +19,7 @@ pub const CORS_EXPOSED_HEADERS: [HeaderName; 2] = [WWW_AUTHENTICATE, DPOP_NONCE]
 
 /// The request fields a script must be allowed to send: `Access-Control-Allow-Headers`. `Authorization` must
 /// be named, a `*` does not cover it.
-pub const CORS_REQUEST_HEADERS: [HeaderName; 3] = [AUTHORIZATION, DPOP, CONTENT_TYPE];
+pub const CORS_REQUEST_HEADERS: [HeaderName; 3] = [AUTHORIZATION, HeaderName::from_static("dpop"), CONTENT_TYPE];
 
 /// Carries the nonce for the next proof (RFC 9449 section 8.2).
 pub(crate) const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");

@@ -102,7 +102,10 @@ where
         Visitor::Unknown(_) => Ok(None),
         Visitor::Known(claims) => match claims.typed() {
             Ok(claims) => Ok(Some(claims)),
-            Err(error) => Err(AuthError::with_detail(Reason::ClaimsMismatch, mismatch(&error))),
+            Err(error) => {
+                let error = AuthError::with_detail(Reason::ClaimsMismatch, mismatch(&error));
+                Err(error.presented(claims.scheme()))
+            }
         },
     }
 }
@@ -176,7 +179,7 @@ where
             return Ok(Scoped { claims, scopes: PhantomData });
         }
         let required: Arc<str> = S::SCOPES.join(" ").into();
-        let error = AuthError::insufficient_scope(Some(required.clone()), &required);
+        let error = AuthError::insufficient_scope(Some(required.clone()), &required).presented(claims.scheme());
         Err(AuthRejection::audited(error, parts))
     }
 }

@@ -9,6 +9,7 @@ pub(crate) mod expiry;
 pub(crate) mod expiry_body;
 #[cfg(feature = "axum")]
 pub(crate) mod extract;
+mod fields;
 pub(crate) mod forward;
 mod forward_value;
 mod grpc;

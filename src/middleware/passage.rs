@@ -15,6 +15,14 @@ pub(crate) struct Unauthenticated {
     pub(crate) because: Because,
 }
 
+/// Left behind where a proof passed: a nested layer of the same server does not take it for a replay.
+#[derive(Debug, Clone)]
+pub(crate) struct ProofPassed {
+    pub(crate) claims: Claims,
+    /// Equal for this very token with this very proof only.
+    pub(crate) mark: u128,
+}
+
 /// Why a request passes without claims.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Because {

@@ -59,7 +59,9 @@ impl Rule {
         let visitor = visitor(extensions);
         let resource = visitor.as_ref().ok().map(|visitor| &**visitor.resource());
         let (result, claims) = match visitor {
-            Ok(Visitor::Known(claims)) => (self.check(claims), Some(claims.set())),
+            Ok(Visitor::Known(claims)) => {
+                (self.check(claims).map_err(|error| error.presented(claims.scheme())), Some(claims.set()))
+            }
             Ok(Visitor::Unknown(visitor)) if visitor.because == Because::Anonymous => {
                 (Err(Reason::MissingToken.into()), None)
             }

@@ -10,9 +10,10 @@ use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::auth::{Auth, mark_sensitive};
+use super::auth::Auth;
 use super::body::{BytesBody, RefusalBody};
 use super::challenge::refuse;
+use super::fields::mark_sensitive;
 use super::passage::{Because, Unauthenticated};
 use super::recycled::Recycled;
 use super::require::Required;
@@ -25,7 +26,7 @@ use crate::token::error::{AuthError, Reason};
 /// The target of a request before its path was put into normal form, which a proof of possession speaks of (RFC 9449
 /// section 4.2). Absent where that changed nothing.
 #[derive(Debug, Clone)]
-pub(crate) struct TargetAsSent(#[allow(dead_code, reason = "the check of proofs reads it")] pub(crate) Uri);
+pub(crate) struct TargetAsSent(pub(crate) Uri);
 
 /// The service that [`RequireRules`] makes.
 #[derive(Clone, Debug)]

@@ -13,6 +13,7 @@ use crate::remote::url;
 use crate::server::builder::ResourceServerBuilder;
 use crate::server::default_client::default_client;
 use crate::server::issuer::{Issuer, Keys};
+use crate::server::proofs::Proofs;
 use crate::server::resource_server::{Inner, ResourceServer};
 use crate::server::verifier::{Trusted, Verifier};
 use crate::store::token_cache::TokenCache;
@@ -39,7 +40,9 @@ impl ResourceServerBuilder {
             None
         });
         ConfigError::unless_empty(problems)?;
-        let resource = Arc::new(self.describe());
+        let (bearer, proofs) = self.proofs();
+        let dpop = proofs.as_ref().map(Proofs::algorithms);
+        let resource = Arc::new(self.describe(Schemes { bearer, dpop }));
         let news = watch::Sender::new(0);
         let door = client.map(|client| Door {
             client,
@@ -57,6 +60,7 @@ impl ResourceServerBuilder {
             cache: TokenCache::new(self.cache_bytes, self.cache_ttl, crypto::random()),
             leeway: self.leeway.as_secs(),
             clock: self.clock.clone(),
+            proofs,
             key_watch: KeyWatch { attempts: news.subscribe() },
             resource,
         }))
@@ -78,10 +82,15 @@ impl ResourceServerBuilder {
         }
     }
 
-    fn describe(&self) -> Resource {
+    /// The name that was given, else the first audience that is an address.
+    pub(super) fn identifier(&self) -> Option<&String> {
+        self.resource.as_ref().or_else(|| self.audiences.iter().find(|text| url::check(text, false).is_ok()))
+    }
+
+    fn describe(&self, schemes: Schemes) -> Resource {
         let first = self.audiences.first().cloned().unwrap_or_default();
         let url = |text: &&String| url::check(text, false).is_ok();
-        let identifier = self.resource.clone().or_else(|| self.audiences.iter().find(url).cloned());
+        let identifier = self.identifier().cloned();
         // Clients are not sent to an address that anybody on the way can answer.
         let metadata = identifier.as_ref().filter(url).and_then(|text| MetadataAddress::of(text));
         if metadata.as_ref().is_some_and(|metadata| metadata.query.is_some()) {
@@ -97,7 +106,7 @@ impl ResourceServerBuilder {
             challenge_scope: (!self.challenge_scope.is_empty()).then(|| self.challenge_scope.join(" ")),
             refusal_body: self.refusal_body.clone(),
             audit_sink: self.audit_sink.clone(),
-            schemes: Schemes::BEARER,
+            schemes,
             challenges: Default::default(),
             description: self.description.clone(),
             strip_credentials: self.mcp,

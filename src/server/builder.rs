@@ -11,6 +11,7 @@ use crate::audit::AuditSink;
 use crate::clock::{Clock, SystemClock};
 use crate::remote::http_client::HttpClient;
 use crate::remote::url;
+use crate::server::dpop::Dpop;
 use crate::server::issuer::Issuer;
 use crate::token::refusal::{Refusal, RefusalHook};
 use crate::token::resource::Description;
@@ -29,6 +30,7 @@ pub struct ResourceServerBuilder {
     pub(super) max_token_lifetime: Option<Duration>,
     pub(super) cache_bytes: u64,
     pub(super) cache_ttl: Duration,
+    pub(super) dpop: Option<Dpop>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) http_client: Option<Arc<dyn HttpClient>>,
     pub(super) refusal_body: Option<RefusalHook>,
@@ -53,6 +55,7 @@ impl ResourceServerBuilder {
             max_token_lifetime: None,
             cache_bytes: 32 * 1024 * 1024,
             cache_ttl: Duration::from_secs(300),
+            dpop: None,
             clock: Arc::new(SystemClock::new()),
             http_client: None,
             refusal_body: None,
@@ -128,6 +131,14 @@ impl ResourceServerBuilder {
     /// beyond `exp`.
     pub fn token_cache_ttl(mut self, ttl: Duration) -> Self {
         self.cache_ttl = ttl;
+        self
+    }
+
+    /// How tokens that are bound to a key are taken (DPoP, RFC 9449). Default: [`Dpop::accept`] where the resource
+    /// identifier or an audience is an https (or loopback) URL; else [`Dpop::off`], because nothing then says which URI
+    /// a proof must be made for, and an event on `tower_bearer::wiring` says so.
+    pub fn dpop(mut self, dpop: Dpop) -> Self {
+        self.dpop = Some(dpop);
         self
     }
 

@@ -52,7 +52,7 @@ impl ResourceServer {
             }
             let progress = ResourceRequest::bearer(token).map(|request| self.begin(request, None));
             verdicts.push(match progress {
-                Ok(Progress::Done(verdict)) => Some(verdict),
+                Ok(Progress::Done(verdict)) => Some(verdict.map(|admitted| admitted.claims)),
                 Ok(Progress::Waiting(later)) => {
                     waiting.push((place, later));
                     None
@@ -93,7 +93,7 @@ async fn settle(waiting: &mut Vec<(usize, Later)>, verdicts: &mut [Option<Verdic
             Poll::Pending => true,
             Poll::Ready(verdict) => {
                 if let Some(slot) = verdicts.get_mut(*place) {
-                    *slot = Some(verdict);
+                    *slot = Some(verdict.map(|admitted| admitted.claims));
                 }
                 false
             }

@@ -49,6 +49,7 @@ impl ResourceServerBuilder {
                 "works with the default client only; with `http_client(..)` that client must refuse them itself";
             problems.push(ConfigProblem::new("block_private_addresses", "true", remedy));
         }
+        problems.extend(self.dpop.iter().flat_map(|dpop| dpop.problems(self)));
         if self.leeway > MAX_LEEWAY {
             let remedy = "must be 300 s at most; compare the clocks instead";
             problems.push(ConfigProblem::new("leeway", format_args!("{:?}", self.leeway), remedy));
@@ -187,7 +188,7 @@ fn timing_problems(timing: &KeyTiming, problems: &mut Vec<ConfigProblem>) {
     }
 }
 
-fn distinct_bytes(secret: &[u8]) -> usize {
+pub(super) fn distinct_bytes(secret: &[u8]) -> usize {
     let mut seen = secret.to_vec();
     seen.sort_unstable();
     seen.dedup();

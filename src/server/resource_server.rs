@@ -7,17 +7,19 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Now};
 use crate::remote::last_good::KeyWatch;
 use crate::server::builder::ResourceServerBuilder;
+use crate::server::first_use::FirstUse;
 use crate::server::issuer::Issuer;
-use crate::server::judgement::{Glance, Held};
+use crate::server::judgement::{Admitted, Glance, Held, Recalled, Verdict};
+use crate::server::proofs::Proofs;
 use crate::server::verifier::Verifier;
 use crate::store::token_cache::TokenCache;
 use crate::telemetry::{self, Decision};
 use crate::token::claims::Claims;
 use crate::token::error::AuthError;
-use crate::token::request::{ResourceRequest, unread_token};
+use crate::token::request::{Credentials, ResourceRequest, Scheme, unread_token};
 use crate::token::resource::Resource;
 
 /// An OAuth 2.0 resource server: it knows which resource it is and which issuers it trusts, and turns
@@ -44,16 +46,18 @@ pub(crate) struct Inner {
     pub(crate) cache: TokenCache,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) leeway: u64,
+    /// Where DPoP is taken.
+    pub(crate) proofs: Option<Proofs>,
     pub(crate) key_watch: KeyWatch,
 }
 
 /// The result at once, or the wait for it.
 pub(crate) enum Progress {
-    Done(Result<Claims, AuthError>),
+    Done(Result<Admitted, AuthError>),
     Waiting(Later),
 }
 
-pub(crate) type Later = Pin<Box<dyn Future<Output = Result<Claims, AuthError>> + Send>>;
+pub(crate) type Later = Pin<Box<dyn Future<Output = Result<Admitted, AuthError>> + Send>>;
 
 impl ResourceServer {
     /// Starts a configuration from the two things that have no default: *which resource am I* and *whom
@@ -76,22 +80,43 @@ impl ResourceServer {
     /// Verifies the token of a request: issuer, audience, signature, times, type and binding (RFC 9068
     /// section 4). Does not look at scopes; see [`RequireScope`](crate::RequireScope).
     ///
-    /// Writes one audit event. Needs a tokio runtime where keys have to be fetched.
+    /// Writes one audit event. Needs a tokio runtime where keys have to be fetched. A DPoP proof is used up by it; the
+    /// nonce that a client must use next stands in the error ([`AuthError::dpop_nonce`]).
     ///
     /// # Errors
     /// [`AuthError`]: the token is absent or bad, or could not be judged
     /// ([`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable)).
     pub async fn authenticate(&self, request: ResourceRequest<'_>) -> Result<Claims, AuthError> {
-        match self.begin(request, None) {
+        let admitted = match self.begin(request, None) {
             Progress::Done(result) => result,
             Progress::Waiting(later) => later.await,
-        }
+        };
+        admitted.map(|admitted| admitted.claims)
+    }
+
+    /// What the credentials of a request are worth here: those of a scheme that is not taken, nothing.
+    pub(crate) fn take<'a>(
+        &self,
+        read: Result<ResourceRequest<'a>, AuthError>,
+    ) -> Result<ResourceRequest<'a>, AuthError> {
+        self.inner.take(read)
     }
 
     /// Looks at the token where it stands, before anything is read: enough to know it again.
     #[inline]
     pub(crate) fn glance(&self, authorization: &HeaderValue) -> Option<Glance> {
-        self.inner.glance(unread_token(authorization)?, true).ok()
+        let token = unread_token(authorization).filter(|_| self.inner.resource.schemes.bearer)?;
+        self.inner.glance(token, true).ok()
+    }
+
+    /// True if this server made these claims from this very token with this very proof.
+    pub(crate) fn has_proven(&self, claims: &Claims, mark: u128, request: &ResourceRequest<'_>) -> bool {
+        let Credentials::Dpop { token, proof, .. } = request.credentials() else { return false };
+        let wall = Now::read(&*self.inner.clock).wall;
+        mark == self.inner.mark(token, proof)
+            && Arc::ptr_eq(&claims.set().resource, &self.inner.resource)
+            && claims.lasting().key_is_believed(wall)
+            && self.inner.is_in_time(claims, wall).is_ok()
     }
 
     /// True if this server made these claims from this very token, so that a nested layer need not again.
@@ -105,28 +130,37 @@ impl ResourceServer {
             && self.inner.still_holds(claims, wall).is_ok()
     }
 
-    /// The result for a token that was verified before; none for any other.
+    /// The result for a Bearer token that was verified before; none for any other.
     #[inline]
     pub(crate) fn recall(&self, glance: &Glance) -> Option<Result<Claims, AuthError>> {
-        let verdict = self.inner.recall(glance)?;
-        if verdict.holds.is_err() {
-            return Some(self.inner.conclude(Ok(verdict)));
+        let Recalled { claims, holds } = self.inner.recall(glance)?;
+        if let Err(reason) = holds {
+            let refused = Verdict { claims, holds: Err(reason.into()) };
+            let admitted = self.inner.conclude(Ok(refused), Some(Scheme::Bearer));
+            return Some(admitted.map(|admitted| admitted.claims));
         }
-        telemetry::decided(Decision::Authenticated, Some(verdict.claims.set()), Some(&self.inner.resource));
-        Some(Ok(verdict.claims))
+        telemetry::decided(Decision::Authenticated, Some(claims.set()), Some(&self.inner.resource));
+        Some(Ok(claims))
     }
 
     /// Judges what can be judged now; only what must be fetched is left to a future. A glance was in vain.
     pub(crate) fn begin(&self, request: ResourceRequest<'_>, glance: Option<Glance>) -> Progress {
         let inner = &self.inner;
+        let scheme = request.scheme();
         match inner.judge(request, glance) {
-            Ok(verdict) => Progress::Done(inner.conclude(Ok(verdict))),
-            Err(Held::Refused(error)) => Progress::Done(inner.conclude(Err(error))),
+            Ok(verdict) => match inner.first_use(verdict) {
+                FirstUse::Known(verdict) => Progress::Done(inner.conclude(Ok(verdict), scheme)),
+                FirstUse::Asked(later) => {
+                    let inner = inner.clone();
+                    Progress::Waiting(Box::pin(async move { inner.conclude(Ok(later.await), scheme) }))
+                }
+            },
+            Err(Held::Refused(error)) => Progress::Done(inner.conclude(Err(error), scheme)),
             Err(Held::Waits(wait)) => {
                 let inner = inner.clone();
                 Progress::Waiting(Box::pin(async move {
                     let result = inner.verify_later(wait).await;
-                    inner.conclude(result)
+                    inner.conclude(result, scheme)
                 }))
             }
         }

@@ -38,7 +38,7 @@ use crate::clock::from_unix_seconds;
 /// ```
 pub struct Claims<T = ()> {
     verified: Arc<Verified<T>>,
-    scheme: Scheme,
+    pub(crate) scheme: Scheme,
 }
 
 /// One verified token, with the typed view `T` of its payload. What each request judges again stands first, beside

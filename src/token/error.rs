@@ -33,7 +33,6 @@ pub enum ErrorKind {
 }
 
 /// The stable reasons. One row each: code, kind, what would fix it.
-#[allow(dead_code, reason = "some are given by the check of proofs")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Reason {
     AlgorithmNotAllowed,
@@ -208,14 +207,12 @@ impl AuthError {
     }
 
     /// A refusal that hands out a nonce for the next proof.
-    #[allow(dead_code, reason = "asked for by the check of proofs")]
     pub(crate) fn nonce_needed(nonce: Box<str>, detail: impl fmt::Display) -> Self {
         let wanted = Some(Arc::new(Wanted { nonce: Some(nonce), ..Wanted::default() }));
         AuthError { wanted, ..AuthError::with_detail(Reason::NonceNeeded, detail) }
     }
 
     /// The refusal of a token that was presented so.
-    #[allow(dead_code, reason = "asked for by the check of proofs")]
     pub(crate) fn presented(self, scheme: Scheme) -> Self {
         AuthError { scheme: Some(scheme), ..self }
     }
@@ -224,7 +221,8 @@ impl AuthError {
         self.reason
     }
 
-    pub(crate) fn nonce(&self) -> Option<&str> {
+    /// The nonce for the client's next proof, with [`ErrorKind::UseDpopNonce`]: belongs into the field `DPoP-Nonce`.
+    pub fn dpop_nonce(&self) -> Option<&str> {
         self.wanted.as_ref()?.nonce.as_deref()
     }
 

@@ -1,15 +1,19 @@
 //! What a request says about its token, read once from its headers.
 
 use http::header::AUTHORIZATION;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::request::Parts;
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
 use super::error::{AuthError, Reason};
 
 /// Longest access token that is looked at.
 pub(crate) const MAX_TOKEN: usize = 16 * 1024;
 
+/// Longest DPoP proof that is looked at.
+const MAX_PROOF: usize = 4 * 1024;
+
 /// The field that carries a proof (RFC 9449 section 4.1).
-pub(crate) const DPOP: HeaderName = HeaderName::from_static("dpop");
+pub(crate) static DPOP: HeaderName = HeaderName::from_static("dpop");
 
 /// How a token was presented.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -31,19 +35,20 @@ impl Scheme {
     }
 }
 
-/// The credentials of one request to a protected resource (RFC 6750 section 2.1).
+/// The credentials of one request to a protected resource (RFC 6750 section 2.1, RFC 9449 section 7.1).
 ///
 /// ```abnf
-/// credentials = "Bearer" 1*SP b64token
+/// credentials = ( "Bearer" / "DPoP" ) 1*SP b64token
 /// b64token    = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="
 /// ```
 ///
-/// Reads the `Authorization` field only: never a query, a form, a cookie or the body. The token is
-/// found, not judged. `Debug` does not show it.
+/// Reads the fields `Authorization` and `DPoP` only: never a query, a form, a cookie or the body. Token and proof are
+/// found, not judged. `Debug` shows neither.
 ///
 /// # Errors
 /// [`ErrorKind::InvalidRequest`](crate::ErrorKind::InvalidRequest) for several `Authorization` fields or
-/// a malformed one. A missing field, or one of another scheme, is no error.
+/// a malformed one, [`ErrorKind::InvalidDpopProof`](crate::ErrorKind::InvalidDpopProof) for the scheme `DPoP` without
+/// exactly one `DPoP` field that looks like a proof. A missing field, or one of another scheme, is no error.
 ///
 /// # Example
 /// ```
@@ -53,38 +58,134 @@ impl Scheme {
 /// ```
 #[derive(Clone, Copy)]
 pub struct ResourceRequest<'a> {
-    token: Option<&'a str>,
+    credentials: Credentials<'a>,
+}
+
+/// What a request shows.
+#[derive(Clone, Copy)]
+pub(crate) enum Credentials<'a> {
+    Nothing,
+    Bearer { token: &'a str, beside_proof: bool },
+    Dpop { token: &'a str, proof: &'a str, head: Head<'a> },
+}
+
+/// What a proof is made for, and what may say how the client named it.
+#[derive(Clone, Copy)]
+pub(crate) struct Head<'a> {
+    pub(crate) method: &'a Method,
+    pub(crate) uri: &'a Uri,
+    pub(crate) headers: &'a HeaderMap,
+    pub(crate) extensions: &'a Extensions,
 }
 
 impl<'a> ResourceRequest<'a> {
     /// A request without credentials.
-    pub(crate) const NONE: Self = ResourceRequest { token: None };
+    pub(crate) const NONE: Self = ResourceRequest { credentials: Credentials::Nothing };
 
-    /// Reads the headers of a request.
+    /// Reads the headers of a request for a Bearer token. The scheme `DPoP` is any other scheme here, since a proof
+    /// cannot be judged by headers alone: see [`from_parts`](ResourceRequest::from_parts).
     pub fn read(headers: &'a HeaderMap) -> Result<Self, AuthError> {
-        let mut values = headers.get_all(AUTHORIZATION).iter();
-        let Some(value) = values.next() else { return Ok(ResourceRequest { token: None }) };
-        if values.next().is_some() {
-            return Err(Reason::SeveralTokens.into());
+        match sent(headers) {
+            Ok(Some((Scheme::Bearer, token))) => Ok(ResourceRequest::bearer_of(token, headers)),
+            Ok(_) => Ok(ResourceRequest::NONE),
+            Err(error) if error.scheme() == Some(Scheme::Dpop) => Ok(ResourceRequest::NONE),
+            Err(error) => Err(error),
         }
-        let token = bearer_token(value.as_bytes())?;
-        Ok(ResourceRequest { token })
+    }
+
+    /// Reads a request for a token of either scheme.
+    ///
+    /// # Example
+    /// ```
+    /// # use tower_bearer::{ErrorKind, ResourceRequest};
+    /// let (parts, ()) = http::Request::get("/").header("authorization", "DPoP abc").body(()).unwrap().into_parts();
+    /// assert_eq!(ResourceRequest::from_parts(&parts).unwrap_err().kind(), ErrorKind::InvalidDpopProof);
+    /// ```
+    pub fn from_parts(parts: &'a Parts) -> Result<Self, AuthError> {
+        let Parts { method, uri, headers, extensions, .. } = parts;
+        ResourceRequest::of(Head { method, uri, headers, extensions })
+    }
+
+    pub(crate) fn of(head: Head<'a>) -> Result<Self, AuthError> {
+        let credentials = match sent(head.headers)? {
+            None => return Ok(ResourceRequest::NONE),
+            Some((Scheme::Bearer, token)) => return Ok(ResourceRequest::bearer_of(token, head.headers)),
+            Some((Scheme::Dpop, token)) => {
+                let proof = proof(head.headers).map_err(|error| error.presented(Scheme::Dpop))?;
+                Credentials::Dpop { token, proof, head }
+            }
+        };
+        Ok(ResourceRequest { credentials })
+    }
+
+    fn bearer_of(token: &'a str, headers: &HeaderMap) -> Self {
+        let beside_proof = headers.contains_key(&DPOP);
+        ResourceRequest { credentials: Credentials::Bearer { token, beside_proof } }
     }
 
     /// A token that came some other way, such as in a message of a queue. It must be one `b64token`.
     pub fn bearer(token: &'a str) -> Result<Self, AuthError> {
-        let token = token68(token.as_bytes()).ok_or(Reason::MalformedCredentials)?;
-        Ok(ResourceRequest { token: Some(token) })
+        let malformed = || AuthError::new(Reason::MalformedCredentials).presented(Scheme::Bearer);
+        let token = token68(token.as_bytes()).ok_or_else(malformed)?;
+        Ok(ResourceRequest { credentials: Credentials::Bearer { token, beside_proof: false } })
     }
 
     /// True if a token was sent in a supported scheme.
     pub fn has_token(&self) -> bool {
-        self.token.is_some()
+        !matches!(self.credentials, Credentials::Nothing)
     }
 
-    pub(crate) fn token(&self) -> Option<&'a str> {
-        self.token
+    /// The scheme of the token that was sent.
+    pub fn scheme(&self) -> Option<Scheme> {
+        match self.credentials {
+            Credentials::Nothing => None,
+            Credentials::Bearer { .. } => Some(Scheme::Bearer),
+            Credentials::Dpop { .. } => Some(Scheme::Dpop),
+        }
     }
+
+    pub(crate) fn credentials(&self) -> Credentials<'a> {
+        self.credentials
+    }
+
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn token(&self) -> Option<&'a str> {
+        match self.credentials {
+            Credentials::Nothing => None,
+            Credentials::Bearer { token, .. } | Credentials::Dpop { token, .. } => Some(token),
+        }
+    }
+}
+
+/// The one token of the `Authorization` field.
+fn sent(headers: &HeaderMap) -> Result<Option<(Scheme, &str)>, AuthError> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(Reason::SeveralTokens.into());
+    }
+    scheme_and_token(value.as_bytes())
+}
+
+/// The one field that looks like a proof: three parts of base64url, none of which is decoded.
+fn proof(headers: &HeaderMap) -> Result<&str, AuthError> {
+    let mut values = headers.get_all(&DPOP).iter();
+    let value = values.next().ok_or(Reason::ProofMissing)?.as_bytes();
+    let bad = |what: &str| AuthError::with_detail(Reason::ProofInvalid, what);
+    if values.next().is_some() || value.contains(&b',') {
+        return Err(bad("several proofs were sent (RFC 9449 section 4.3)"));
+    }
+    if value.len() > MAX_PROOF {
+        return Err(bad("the proof is longer than 4 KiB"));
+    }
+    let is_part = |part: &[u8]| !part.is_empty() && part.iter().all(|&byte| is_base64url(byte));
+    let three = value.iter().filter(|&&byte| byte == b'.').count() == 2;
+    let text = std::str::from_utf8(value).ok().filter(|_| three && value.split(|&byte| byte == b'.').all(is_part));
+    text.ok_or_else(|| bad("the proof is not three parts of base64url"))
+}
+
+fn is_base64url(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')
 }
 
 /// The bytes where a Bearer token must stand in this field, their characters not looked at: equal to those of a token
@@ -108,19 +209,23 @@ impl std::fmt::Debug for ResourceRequest<'_> {
     }
 }
 
-fn bearer_token(value: &[u8]) -> Result<Option<&str>, AuthError> {
+fn scheme_and_token(value: &[u8]) -> Result<Option<(Scheme, &str)>, AuthError> {
     let end = value.iter().position(|&byte| !is_tchar(byte)).unwrap_or(value.len());
-    let (scheme, rest) = value.split_at(end);
+    let (name, rest) = value.split_at(end);
     let spaces = rest.iter().take_while(|&&byte| byte == b' ').count();
-    let bearer = scheme.eq_ignore_ascii_case(b"bearer");
+    let scheme =
+        [Scheme::Bearer, Scheme::Dpop].into_iter().find(|scheme| name.eq_ignore_ascii_case(scheme.as_str().as_bytes()));
     let credentials = rest.get(spaces..).unwrap_or_default();
-    if let (true, 1.., Some(token)) = (bearer, spaces, token68(credentials)) {
-        return Ok(Some(token));
+    if let (Some(scheme), 1.., Some(token)) = (scheme, spaces, token68(credentials)) {
+        return Ok(Some((scheme, token)));
     }
     if names_second_scheme(rest) {
         return Err(Reason::SeveralTokens.into());
     }
-    if bearer { Err(Reason::MalformedCredentials.into()) } else { Ok(None) }
+    match scheme {
+        Some(scheme) => Err(AuthError::new(Reason::MalformedCredentials).presented(scheme)),
+        None => Ok(None),
+    }
 }
 
 /// One token68: letters, digits and `-._~+/`, then only `=`.

@@ -7,16 +7,12 @@ pub(crate) mod crypto;
 pub(crate) mod jwk;
 pub(crate) mod jwks;
 pub(crate) mod jws;
-#[allow(dead_code, reason = "asked for by the layer")]
 pub(crate) mod nonce;
-#[allow(dead_code, reason = "asked for by the layer")]
 pub(crate) mod proof;
-#[allow(dead_code, reason = "asked for by the layer")]
 pub(crate) mod proof_fault;
 pub(crate) mod roca;
 pub(crate) mod roles;
 pub(crate) mod rules;
 pub(crate) mod small_order;
-#[allow(dead_code, reason = "asked for by the layer")]
 pub(crate) mod target;
 pub(crate) mod times;

@@ -3,8 +3,8 @@
 
 use serde_json::{Value, json};
 use tower::ServiceBuilder;
-use tower_bearer::testing::TokenBuilder;
-use tower_bearer::{AuthLayer, Typ};
+use tower_bearer::testing::{SigningKey, TokenBuilder};
+use tower_bearer::{Algorithm, AuthLayer, Dpop, Typ};
 
 use crate::challenge;
 use crate::support::{Fixture, Outcome, get, send_through};
@@ -13,15 +13,24 @@ use crate::support::{Fixture, Outcome, get, send_through};
 const JKT: &str = "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I";
 const X5T: &str = "bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg2";
 
+fn bearer_only() -> Fixture {
+    Fixture::with(|issuer| issuer, |builder| builder.dpop(Dpop::off()))
+}
+
 /// Sends a token bound by this `cnf`, twice: before and after the keys are at hand and the token was seen.
 async fn bound_by(cnf: Value) -> Outcome {
-    let fixture = Fixture::new();
-    let token = fixture.token().claim("cnf", cnf).sign();
-    let first = fixture.bearer(&token).await;
-    let again = fixture.bearer(&token).await;
-    assert_eq!((first.status, first.code(), first.challenges()), (again.status, again.code(), again.challenges()));
-    fixture.bearer(&fixture.token().sign()).await.assert_ok();
-    again
+    let mut outcomes = Vec::new();
+    for fixture in [Fixture::new(), bearer_only()] {
+        let token = fixture.token().claim("cnf", cnf.clone()).sign();
+        let first = fixture.bearer(&token).await;
+        let again = fixture.bearer(&token).await;
+        assert_eq!((first.status, first.code(), first.challenges()), (again.status, again.code(), again.challenges()));
+        fixture.bearer(&fixture.token().sign()).await.assert_ok();
+        outcomes.push(again);
+    }
+    // Whether DPoP is taken or not, a token that is bound is no Bearer token.
+    assert_eq!((outcomes[0].code(), outcomes[0].challenges()[0]), (outcomes[1].code(), outcomes[1].challenges()[0]));
+    outcomes.remove(0)
 }
 
 #[track_caller]
@@ -91,13 +100,21 @@ async fn c7800_c_a_binding_that_cannot_be_read_is_a_refusal() {
 }
 
 #[tokio::test]
-async fn c9449_7_2_a_c9449_7_2_b_a_key_bound_token_as_bearer_is_refused_with_a_proof_and_without() {
-    let fixture = Fixture::new();
-    let token = fixture.token().bound_to_key(JKT).sign();
-    assert_bound(&fixture.bearer(&token).await, "sender_constrained", PROOF);
-    let proof = fixture.token().typ("dpop+jwt").sign();
-    let request = get().header("authorization", format!("Bearer {token}")).header("dpop", proof);
-    assert_bound(&fixture.send(request.body(()).unwrap()).await, "sender_constrained", PROOF);
+async fn c9449_7_2_a_c9449_7_2_b_s9_01_a_key_bound_token_as_bearer_is_refused_with_a_proof_and_without() {
+    for fixture in [Fixture::new(), bearer_only()] {
+        let key = SigningKey::generate(Algorithm::ES256);
+        let token = fixture.bound(&key);
+        for scheme in ["Bearer", "bearer", "BEARER"] {
+            let request = || get().header("authorization", format!("{scheme} {token}"));
+            let sent = fixture.send(request().body(()).unwrap()).await;
+            assert_bound(&sent, "sender_constrained", PROOF);
+            let proof = fixture.proof(&key, &token).sign();
+            for proof in [proof.as_str(), "x", ""] {
+                let sent = fixture.send(request().header("dpop", proof).body(()).unwrap()).await;
+                assert_bound(&sent, "sender_constrained", PROOF);
+            }
+        }
+    }
 }
 
 #[tokio::test]
@@ -110,8 +127,8 @@ async fn c9449_7_2_b_a_bound_token_is_refused_in_optional_mode_as_well() {
 }
 
 #[tokio::test]
-async fn c9449_7_2_c_a_proof_beside_an_unbound_bearer_token_is_ignored() {
-    let fixture = Fixture::new();
+async fn c9449_7_2_c_where_dpop_is_off_a_proof_beside_an_unbound_bearer_token_is_ignored() {
+    let fixture = bearer_only();
     for proof in ["x", "", "a.b.c"] {
         let request = get().header("authorization", format!("Bearer {}", fixture.token().sign())).header("dpop", proof);
         fixture.send(request.body(()).unwrap()).await.assert_ok();
@@ -133,8 +150,8 @@ async fn c9449_7_1_d_credentials_for_a_proxy_are_ignored_and_407_is_never_sent()
 }
 
 #[tokio::test]
-async fn c9449_7_2_d_the_dpop_scheme_is_not_supported_here_and_gets_no_error() {
-    let fixture = Fixture::new();
+async fn c9449_7_2_d_where_dpop_is_off_its_scheme_is_unknown_and_gets_no_error() {
+    let fixture = bearer_only();
     let token = fixture.token().bound_to_key(JKT).sign();
     let request = get().header("authorization", format!("DPoP {token}")).header("dpop", "a.b.c");
     fixture.send(request.body(()).unwrap()).await.assert_anon();

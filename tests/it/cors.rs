@@ -106,7 +106,7 @@ async fn cors_d_a_script_reads_the_challenge_where_it_is_exposed() {
     let request = get().header("origin", ORIGIN).body(()).unwrap();
     let outcome = send_through(ServiceBuilder::new().layer(cors()).layer(auth), request).await;
     assert_eq!(outcome.headers[ACCESS_CONTROL_EXPOSE_HEADERS], "www-authenticate");
-    assert_eq!(outcome.challenges().len(), 1);
+    assert_eq!(outcome.challenges().len(), 2);
 }
 
 #[tokio::test]

@@ -10,8 +10,8 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use tower::{Layer, ServiceExt, service_fn};
-use tower_bearer::testing::{ManualClock, TestIssuer, TokenBuilder};
-use tower_bearer::{AuthError, AuthLayer, Claims, Issuer, ResourceServer, ResourceServerBuilder};
+use tower_bearer::testing::{DpopProof, ManualClock, SigningKey, TestIssuer, TokenBuilder};
+use tower_bearer::{AuthError, AuthLayer, Claims, Clock, Issuer, ResourceServer, ResourceServerBuilder};
 
 pub const RS: &str = "https://api.example.com";
 pub const AS: &str = "https://as.example.com";
@@ -56,10 +56,30 @@ impl Fixture {
         self.send(get().header("authorization", format!("Bearer {token}")).body(()).unwrap()).await
     }
 
+    /// Sends `D token + proof`.
+    pub async fn dpop(&self, token: &str, proof: DpopProof) -> Outcome {
+        self.send(with_proof(token, &proof.sign()).body(()).unwrap()).await
+    }
+
+    /// A token bound to this key.
+    pub fn bound(&self, key: &SigningKey) -> String {
+        self.token().bound_to(key).sign()
+    }
+
+    /// `P`: a valid proof for `GET /r` with this token, to be changed.
+    pub fn proof(&self, key: &SigningKey, token: &str) -> DpopProof {
+        DpopProof::new(key, "GET", &format!("{RS}/r")).token(token).issued_at(self.clock.wall())
+    }
+
     /// Sends a request through the layer to a service that answers 200.
     pub async fn send<Q: 'static>(&self, request: Request<Q>) -> Outcome {
         send_through(AuthLayer::new(self.server.clone()), request).await
     }
+}
+
+/// `GET /r` with a token of the scheme DPoP and a proof.
+pub fn with_proof(token: &str, proof: &str) -> http::request::Builder {
+    get().header("authorization", format!("DPoP {token}")).header("dpop", proof)
 }
 
 /// `GET /r`.
@@ -122,6 +142,22 @@ impl Outcome {
         self.assert_refused(StatusCode::FORBIDDEN, Some("insufficient_scope"));
     }
 
+    /// IDP: 401 invalid_dpop_proof.
+    #[track_caller]
+    pub fn assert_idp(&self) {
+        self.assert_refused(StatusCode::UNAUTHORIZED, Some("invalid_dpop_proof"));
+        assert!(!self.headers.contains_key("dpop-nonce"), "{self:?}");
+    }
+
+    /// UDN: 401 use_dpop_nonce with exactly one nonce, which comes back.
+    #[track_caller]
+    pub fn assert_udn(&self) -> String {
+        self.assert_refused(StatusCode::UNAUTHORIZED, Some("use_dpop_nonce"));
+        let nonces: Vec<_> = self.headers.get_all("dpop-nonce").iter().collect();
+        assert_eq!(nonces.len(), 1, "{self:?}");
+        nonces[0].to_str().unwrap().to_owned()
+    }
+
     /// DEP: 503 with `Retry-After`, without a challenge.
     #[track_caller]
     pub fn assert_dep(&self) {
@@ -133,12 +169,12 @@ impl Outcome {
     fn assert_refused(&self, status: StatusCode, error: Option<&str>) {
         assert_eq!((self.status, self.calls), (status, 0), "{self:?}");
         assert!(!self.challenges().is_empty(), "{self:?}");
-        for challenge in self.challenges() {
-            match error {
-                Some(error) => assert!(challenge.contains(&format!("error=\"{error}\"")), "{self:?}"),
-                None => assert!(!challenge.contains("error"), "{self:?}"),
-            }
-        }
+        let clean = |challenge: &&str| !challenge.contains("error");
+        let told = |challenge: &&str| error.is_some_and(|error| challenge.contains(&format!("error=\"{error}\"")));
+        // Only DPoP may be offered beside the scheme that the error belongs to (RFC 9449 section 7.2).
+        let offered = |challenge: &&str| clean(challenge) && (error.is_none() || challenge.starts_with("DPoP "));
+        assert!(self.challenges().iter().all(|challenge| told(challenge) || offered(challenge)), "{self:?}");
+        assert_eq!(self.challenges().iter().any(told), error.is_some(), "{self:?}");
         assert_eq!(self.headers.get("cache-control").unwrap(), "no-store");
     }
 }

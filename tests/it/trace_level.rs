@@ -13,12 +13,13 @@ use tracing_subscriber::filter::LevelFilter;
 
 use crate::capture::Log;
 use crate::privacy::{assert_hidden, printable, tokens};
-use crate::support::{Fixture, get, send_through};
+use crate::support::{Fixture, get, send_through, with_proof};
 
 const SHARED: &str = "0f8a-the-secret-of-both-sides-7c41d9";
 const PARTNER: &str = "https://partner.example.com";
 const PRIVATE: &str = "c2VjcmV0LXNjYWxhci1vZi1hLXB1Ymxpc2hlZC1rZXk";
 const OUTAGE: &str = "body-of-the-outage-0123456789";
+const NONCE: &str = "nonce-of-another-server-5d1c07";
 
 /// A requirement of every kind of check, as the gateway reads it from its file.
 fn requirement() -> Requirement {
@@ -37,11 +38,13 @@ async fn everywhere(fixture: &Fixture, credential: &str) -> String {
         format!("Basic {credential}"),
         credential.to_owned(),
     ] {
-        let request = || get().header("authorization", &line).header("dpop", credential).body(()).unwrap();
-        printed += &printable(&send_through(auth(), request()).await);
-        printed += &printable(&send_through(auth().optional(), request()).await);
-        let layers = ServiceBuilder::new().layer(auth()).layer(Require::new(requirement()));
-        printed += &printable(&send_through(layers.into_inner(), request()).await);
+        for beside in ["dpop", "x-other"] {
+            let request = || get().header("authorization", &line).header(beside, credential).body(()).unwrap();
+            printed += &printable(&send_through(auth(), request()).await);
+            printed += &printable(&send_through(auth().optional(), request()).await);
+            let layers = ServiceBuilder::new().layer(auth()).layer(Require::new(requirement()));
+            printed += &printable(&send_through(layers.into_inner(), request()).await);
+        }
     }
     let misplaced = Request::post(format!("/r?access_token={credential}")).header("cookie", format!("t={credential}"));
     printed + &printable(&fixture.send(misplaced.body(()).unwrap()).await)
@@ -72,6 +75,17 @@ async fn r83_no_eight_bytes_of_a_secret_stand_in_any_log_answer_debug_text_event
     for token in &secrets.clone() {
         printed += &everywhere(&fixture, token).await;
     }
+    let key = SigningKey::generate(Algorithm::ES256);
+    let bound = fixture.bound(&key);
+    let proofs = [fixture.proof(&key, &bound), fixture.proof(&key, &bound).claim("nonce", NONCE)];
+    for proof in proofs.map(|proof| proof.sign()) {
+        for _ in 0..2 {
+            let request = with_proof(&bound, &proof).body(()).unwrap();
+            printed += &printable(&send_through(AuthLayer::new(fixture.server.clone()), request).await);
+        }
+        secrets.push(proof);
+    }
+    secrets.push(bound);
     let outage = Response::builder().status(500).body(Bytes::from(OUTAGE)).unwrap();
     fixture.issuer.answer_with(Endpoint::Jwks, Some(outage));
     fixture.clock.advance(std::time::Duration::from_secs(400));
@@ -85,7 +99,7 @@ async fn r83_no_eight_bytes_of_a_secret_stand_in_any_log_answer_debug_text_event
         write!(printed, "{event:?}").unwrap();
     }
     fixture_was_lively(&log.text());
-    secrets.extend([SHARED, PRIVATE, OUTAGE].map(String::from));
+    secrets.extend([SHARED, PRIVATE, OUTAGE, NONCE].map(String::from));
     secrets.push(shared.jwk()["k"].as_str().unwrap().to_owned());
     assert_hidden(&secrets, &log.text());
     assert_hidden(&secrets, &printed);
@@ -94,7 +108,15 @@ async fn r83_no_eight_bytes_of_a_secret_stand_in_any_log_answer_debug_text_event
 
 /// Silence would hide everything.
 fn fixture_was_lively(log: &str) {
-    for code in ["authorized", "insufficient_scope", "token_expired", "signature_invalid", "private_key_published"] {
+    for code in [
+        "dpop_proof_replayed",
+        "dpop_proof_beside_bearer",
+        "authorized",
+        "insufficient_scope",
+        "token_expired",
+        "signature_invalid",
+        "private_key_published",
+    ] {
         assert!(log.contains(code), "{code}");
     }
     assert!(log.contains("keys could not be refreshed"));
