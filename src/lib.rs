@@ -62,6 +62,7 @@
 //! | know why a request was refused | [`AuthError`] in the response's extensions; audit events on [`AUDIT_TARGET`], [`AuditSink`] |
 //! | watch it | [`ResourceServer::health`], [`SPAN_FIELDS`], [`metric_names`] |
 //! | read the settings from a file | [`AuthConfig`], [`ConfigTable`] |
+//! | take tokens that are bound to a key (DPoP) | [`Dpop`], [`ReplayStore`], [`InMemoryReplayStore`] |
 //! | verify without a layer | [`ResourceServer::authenticate`], [`ResourceRequest`] |
 //! | test a protected service | [`testing`] |
 //!
@@ -86,8 +87,8 @@
 //! # What it does not do
 //!
 //! - It verifies JWT access tokens only. Opaque tokens are refused: introspection (RFC 7662) is not built yet.
-//! - A token that is bound to a key or a certificate (`cnf`) is refused, because neither DPoP (RFC 9449) nor
-//!   certificate binding (RFC 8705) can be checked yet.
+//! - A token that is bound to a certificate (`cnf` with `x5t#S256`) is refused, because certificate binding (RFC 8705)
+//!   cannot be checked yet.
 //! - There is no revocation list yet: a token that is good stays good until it expires or its key is removed.
 //! - Tokens are read from the `Authorization` field only, never from a query, a form or a cookie.
 //! - It does not decrypt tokens (JWE).

@@ -21,7 +21,7 @@ pub struct Settings {
 }
 
 /// Parts of the contract that are not built yet: named in the file they end the start, never ignored.
-const NOT_BUILT: [&str; 5] = ["external_base", "dpop", "mtls", "revocation", "roles"];
+const NOT_BUILT: [&str; 3] = ["mtls", "revocation", "roles"];
 
 /// The same below `[[issuers]]`.
 const NOT_BUILT_FOR_ISSUERS: [&str; 3] = ["metadata_url", "ca_file", "introspection"];

@@ -3,6 +3,7 @@
 use serde::de::{Deserialize, Deserializer, Error};
 use serde_json::Value;
 
+use super::dpop::read_dpop;
 use super::issuer::{read_issuer, read_key_file};
 use super::key_file::KeyFile;
 use super::table::ConfigTable;
@@ -20,6 +21,7 @@ use crate::server::resource_server::ResourceServer;
 /// leeway = "30s"
 /// challenge_scope = "orders:read"
 /// scopes_supported = ["orders:read"]     # for the metadata document; also resource_name, resource_documentation
+/// external_base = "https://api.example.com" # what clients call, for DPoP; default: the origin of `resource`
 /// danger_allow_http = false
 /// block_private_addresses = false
 ///
@@ -39,6 +41,14 @@ use crate::server::resource_server::ResourceServer;
 /// jwks_cooldown = "30s"
 /// jwks_stale = "24h"
 /// jwks_store = "as-keys.json"            # the last good keys over a restart; see `key_files`
+///
+/// [dpop]
+/// mode = "accept"                        # or "off" or "require"
+/// algorithms = ["ES256", "Ed25519", "PS256"]
+/// window_past = "300s"
+/// window_future = "30s"
+/// nonce_secret_file = "nonce"            # 32 bytes in base64url: nonces are then required
+/// replay = "memory"
 ///
 /// [token_cache]
 /// max_bytes = 33554432                   # 0 = off
@@ -147,6 +157,9 @@ fn read_settings(table: &mut ConfigTable, mut builder: ResourceServerBuilder) ->
     }
     if table.flag("block_private_addresses") {
         builder = builder.block_private_addresses();
+    }
+    if let Some(dpop) = read_dpop(table) {
+        builder = builder.dpop(dpop);
     }
     if let Some(mut cache) = table.table("token_cache") {
         if let Some(bytes) = cache.number("max_bytes") {

@@ -37,22 +37,8 @@ pub(super) fn read_issuer(table: &mut ConfigTable) -> Issuer {
     };
     let mut issuer = issuer.labelled(table.path());
     issuer = read_keys(table, issuer);
-    if let Some(names) = table.texts("algorithms") {
-        let (mut algorithms, mut unknown) = (Vec::new(), Vec::new());
-        for name in &names {
-            match name.parse::<Algorithm>() {
-                Ok(algorithm) => algorithms.push(algorithm),
-                Err(_) => unknown.push(name.as_str()),
-            }
-        }
-        if !unknown.is_empty() {
-            table.problem(
-                "algorithms",
-                unknown.join(", "),
-                "is no signature algorithm; names are case-sensitive, such as RS256",
-            );
-        }
-        issuer = if algorithms.is_empty() { issuer } else { issuer.algorithms(algorithms) };
+    if let Some(algorithms) = read_algorithms(table) {
+        issuer = issuer.algorithms(algorithms);
     }
     if let Some(typ) = table.choice("typ", &[("at+jwt", Typ::AtJwt), ("jwt", Typ::Jwt), ("any", Typ::Any)]) {
         issuer = issuer.typ(typ);
@@ -80,6 +66,23 @@ pub(super) fn read_issuer(table: &mut ConfigTable) -> Issuer {
     issuer = set(issuer, table.duration("jwks_refresh"), Issuer::jwks_refresh);
     issuer = set(issuer, table.duration("jwks_cooldown"), Issuer::jwks_cooldown);
     set(issuer, table.duration("jwks_stale"), Issuer::jwks_stale)
+}
+
+/// Names of signature algorithms; `None` where there are none that are known.
+pub(super) fn read_algorithms(table: &mut ConfigTable) -> Option<Vec<Algorithm>> {
+    let names = table.texts("algorithms")?;
+    let (mut algorithms, mut unknown) = (Vec::new(), Vec::new());
+    for name in &names {
+        match name.parse::<Algorithm>() {
+            Ok(algorithm) => algorithms.push(algorithm),
+            Err(_) => unknown.push(name.as_str()),
+        }
+    }
+    if !unknown.is_empty() {
+        let remedy = "is no signature algorithm; names are case-sensitive, such as RS256";
+        table.problem("algorithms", unknown.join(", "), remedy);
+    }
+    Some(algorithms).filter(|algorithms| !algorithms.is_empty())
 }
 
 /// The keys that were kept, where they are still good. Without them the service starts as it does without a file.

@@ -1,6 +1,7 @@
 //! The settings of a server from a file or the environment (feature `config`).
 
 pub(crate) mod auth;
+mod dpop;
 mod issuer;
 pub(crate) mod key_file;
 mod rules;

@@ -142,6 +142,7 @@ impl ProtectedResourceMetadata {
 /// Its members; those that say nothing are left out (RFC 9728 section 3.2).
 fn document(resource: &Resource) -> Value {
     let Description { scopes, name, documentation, .. } = &resource.description;
+    let algorithms: Vec<&str> = resource.schemes.dpop.iter().flat_map(|names| names.split(' ')).collect();
     let members = [
         ("resource", json!(resource.identifier)),
         ("authorization_servers", json!(resource.authorization_servers)),
@@ -149,6 +150,8 @@ fn document(resource: &Resource) -> Value {
         ("bearer_methods_supported", json!(["header"])),
         ("resource_name", json!(name)),
         ("resource_documentation", json!(documentation)),
+        ("dpop_signing_alg_values_supported", json!(algorithms)),
+        ("dpop_bound_access_tokens_required", json!(!resource.schemes.bearer)),
     ];
     let says_something = |value: &Value| match value {
         Value::Null | Value::Bool(false) => false,

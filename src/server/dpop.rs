@@ -38,8 +38,8 @@ use crate::verify::target::Base;
 pub struct Dpop {
     pub(super) mode: DpopMode,
     pub(super) algorithms: Vec<Algorithm>,
-    pub(super) past: Duration,
-    pub(super) future: Duration,
+    pub(crate) past: Duration,
+    pub(crate) future: Duration,
     pub(super) nonce_secret: Option<Vec<u8>>,
     pub(super) external_base: Option<String>,
     pub(super) original_uri: Option<OriginalUri>,

@@ -66,6 +66,7 @@ impl ProofCheck {
 
 impl ProofFault {
     /// Which check failed.
+    #[cfg(test)]
     pub(crate) fn check(&self) -> ProofCheck {
         self.check
     }

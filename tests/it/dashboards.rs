@@ -202,7 +202,7 @@ async fn the_gateway_takes_the_sample_file_and_shows_metrics_of_these_names() {
 fn a_bad_sample_ends_the_start_with_2_and_one_line_for_each_mistake() {
     let sample = Sample::write(|text| {
         text.replace("leeway = \"30s\"", "leeway = \"30\"").replace("access = \"public\"", "access = \"open\"")
-            + "\n[dpop]\nmode = \"require\"\n"
+            + "\n[revocation]\non_stale = \"deny\"\n"
     });
     let output = sample.gateway().output().unwrap();
     let stderr = String::from_utf8(output.stderr).unwrap();
@@ -210,7 +210,9 @@ fn a_bad_sample_ends_the_start_with_2_and_one_line_for_each_mistake() {
     assert!(output.stdout.is_empty());
     let lines: Vec<&str> = stderr.lines().collect();
     assert_eq!(lines.len(), 3, "{stderr}");
-    for path in ["leeway `30`", "rules[0].access `open`", "dpop `{...}`: this part of the gateway is not built yet"] {
+    for path in
+        ["leeway `30`", "rules[0].access `open`", "revocation `{...}`: this part of the gateway is not built yet"]
+    {
         assert!(lines.iter().any(|line| line.contains(path)), "{path} is not in {stderr}");
     }
 }

@@ -155,6 +155,20 @@ fn the_tower_example_passes_one_request_and_refuses_three() {
 }
 
 #[test]
+fn the_dpop_example_lets_the_holder_of_the_key_in_and_nobody_else() {
+    let out = run("dpop");
+    let alice = "    the API notes: dpop_nonce_needed\n  200 OK\nalice again\n  200 OK\n";
+    for expected in [
+        alice,
+        "the token alone\n    the API notes: sender_constrained\n  401 Unauthorized",
+        "a key of his own\n    the API notes: dpop_key_mismatch\n  401 Unauthorized",
+        "  200 OK for alice\n    the API notes: dpop_proof_replayed\n  401 Unauthorized for the thief",
+    ] {
+        assert!(out.contains(expected), "{expected:?} is not in\n{out}");
+    }
+}
+
+#[test]
 fn the_multi_issuer_example_never_exchanges_keys() {
     let out = run("multi_issuer");
     for (who, answers) in [

@@ -3,7 +3,9 @@
 use http::{Method, Request, StatusCode};
 use serde_json::{Value, json};
 use tower::{ServiceBuilder, ServiceExt};
-use tower_bearer::{AuthLayer, Issuer, ProtectedResourceMetadata, RequireScope, ResourceServer, ResourceServerBuilder};
+use tower_bearer::{
+    AuthLayer, Dpop, Issuer, ProtectedResourceMetadata, RequireScope, ResourceServer, ResourceServerBuilder,
+};
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::capture::Log;
@@ -133,13 +135,22 @@ async fn c9728_3_2_a_the_document_is_a_json_object_of_that_type() {
 }
 
 #[test]
-fn c9728_3_2_b_c9728_2_a_c9728_2_b_the_minimal_document_holds_three_members_and_no_empty_one() {
-    let expected = json!({
+fn c9728_3_2_b_c9728_2_a_c9728_2_b_the_document_says_how_tokens_are_taken_and_holds_no_empty_member() {
+    let settled = json!({
         "resource": RS,
         "authorization_servers": [AS],
         "bearer_methods_supported": ["header"],
     });
-    assert_eq!(document(&metadata(RS)), expected);
+    let with = |dpop: Dpop| {
+        let builder = ResourceServer::builder(RS, AS).http_client(Fixture::new().issuer.http_client()).dpop(dpop);
+        document(&ProtectedResourceMetadata::of(&builder.build().unwrap()).unwrap())
+    };
+    assert_eq!(with(Dpop::off()), settled);
+    let mut accepted = settled.clone();
+    accepted["dpop_signing_alg_values_supported"] = json!(["ES256", "Ed25519", "PS256"]);
+    assert_eq!(document(&metadata(RS)), accepted);
+    accepted["dpop_bound_access_tokens_required"] = json!(true);
+    assert_eq!(with(Dpop::require()), accepted);
 }
 
 #[test]

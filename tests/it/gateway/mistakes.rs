@@ -153,9 +153,8 @@ fn a_rule_that_could_never_match_or_never_be_met_is_a_mistake() {
 #[test]
 fn what_is_not_built_yet_is_refused_by_name() {
     let not_built = "not built yet";
-    at_the_top("external_base = \"https://x\"", "external_base", "https://x", not_built);
     at_the_top("mode = \"check\"", "mode", "check", not_built);
-    for section in ["dpop", "mtls", "revocation", "roles"] {
+    for section in ["mtls", "revocation", "roles"] {
         of_rules(&format!("[{section}]\nx = 1"), section, "{...}", not_built);
         of_rules(&format!("[{section}]"), section, "{...}", not_built);
     }
@@ -182,13 +181,13 @@ fn every_mistake_of_a_file_is_reported_at_once() {
     let lines = mistakes(
         "leeway = \"1h\"\ncolour = 1\nlisten = 1\nmode = \"check\"\n[[issuers]]\ntyp = \"x\"\njwks_refresh = \"0s\"\n\
          [[issuers]]\nissuer = \"http://as.example.com\"\npreset = \"p\"\nsize = 1\n[token_cache]\nmax_ttl = \"0s\"\n\
-         [[rules]]\npath = \"x\"\naccess = \"public\"\n[[rules]]\npath = \"/a\"\nrequire = \"or\"\n[dpop]\n",
+         [[rules]]\npath = \"x\"\naccess = \"public\"\n[[rules]]\npath = \"/a\"\nrequire = \"or\"\n[dpop]\nmode = 1\n",
     );
     let mut paths: Vec<&str> = lines.iter().map(|line| line.split(' ').next().unwrap()).collect();
     paths.sort_unstable();
     let expected = [
         "colour",
-        "dpop",
+        "dpop.mode",
         "issuers[0].issuer",
         "issuers[0].jwks_refresh",
         "issuers[0].typ",

@@ -4,6 +4,7 @@ mod access;
 mod admin;
 mod answers;
 mod client;
+mod dpop;
 mod forward;
 mod harness;
 mod key_files;
