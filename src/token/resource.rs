@@ -61,6 +61,7 @@ pub(crate) struct Schemes {
 }
 
 impl Schemes {
+    #[cfg(any(test, feature = "testing"))]
     pub(crate) const BEARER: Self = Schemes { bearer: true, dpop: None };
 
     pub(crate) fn offer(&self, scheme: Scheme) -> bool {

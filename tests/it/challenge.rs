@@ -205,7 +205,7 @@ pub fn rows(fixture: &Fixture, takes: Takes) -> Vec<Row> {
         row("7 not bound", &[&dpop(&unbound)], Some(proof(&unbound)), 401, takes.dpop(UNBOUND)),
         row("7 another key", &[&dpop(&bound)], Some(fixture.proof(&stranger, &bound)), 401, takes.dpop(UNBOUND)),
         row("8 no proof", &[&dpop(&bound)], None, 401, takes.dpop(PROOF)),
-        row("8 another method", &[&dpop(&bound)], Some(proof(&bound).claim("htm", "POST")), 401, takes.dpop(PROOF)),
+        row("8 another method", &[&dpop(&bound)], Some(proof(&bound).claim("htm", "PUT")), 401, takes.dpop(PROOF)),
         row("8 old", &[&dpop(&bound)], Some(old), 401, takes.dpop(PROOF)),
         row("11 lacks the scope, DPoP", &[&dpop(&narrow)], Some(proof(&narrow)), as_dpop(403), takes.dpop(LACKS)),
         row(

@@ -101,6 +101,7 @@ fn the_sample_file_holds_every_key_that_is_built() {
         "danger_allow_http",
         "default_access",
         "end_streams_at_expiry",
+        "external_base",
         "headers",
         "issuer",
         "jwks_cooldown",
@@ -116,8 +117,10 @@ fn the_sample_file_holds_every_key_that_is_built() {
         "methods",
         "metrics_path",
         "mode",
+        "nonce_secret_file",
         "path",
         "preset",
+        "replay",
         "require",
         "required_claims",
         "resource",
@@ -129,6 +132,8 @@ fn the_sample_file_holds_every_key_that_is_built() {
         "strip_credentials",
         "typ",
         "upstream",
+        "window_future",
+        "window_past",
     ];
     assert_eq!(keys(&text("gateway.toml")), BTreeSet::from(expected));
 }

@@ -12,7 +12,7 @@ use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 use tower_bearer::testing::{Endpoint, Fault};
 use tower_bearer::{AuthLayer, RequireScope, ResourceServerBuilder};
 
-use crate::challenge::{needs_files_write, request as challenged, rows};
+use crate::challenge::{Takes, needs_files_write, request as challenged, rows};
 use crate::support::{Fixture, Outcome, send_through};
 use crate::wire;
 
@@ -81,8 +81,10 @@ async fn grpc_b_an_outage_is_unavailable_and_says_when_to_come_again() {
 
 #[tokio::test]
 async fn grpc_e_the_challenges_are_those_of_http() {
-    let fixture = Fixture::new();
-    for row in rows(&fixture) {
+    let columns = Takes::COLUMNS.map(|takes| (takes.fixture(), takes));
+    for (fixture, row) in
+        columns.iter().flat_map(|(fixture, takes)| rows(fixture, *takes).into_iter().map(move |row| (fixture, row)))
+    {
         let (auth, scope) = needs_files_write(&fixture.server);
         let layers = || ServiceBuilder::new().layer(auth.clone()).layer(scope.clone());
         let plain = send_through(layers(), challenged(&row).method(Method::POST).body(()).unwrap()).await;

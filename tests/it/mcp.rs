@@ -137,7 +137,9 @@ async fn mcp_i_mcp_j_mcp_k_challenges_name_the_scopes_to_begin_with_and_all_that
     let fixture = preset(MCP, |builder| builder.challenge_scope(["files:read"]));
     let bare = fixture.send(get().body(()).unwrap()).await;
     bare.assert_anon();
-    assert_eq!(bare.challenges(), [format!("Bearer scope=\"files:read\", resource_metadata=\"{DOCUMENT}\"")]);
+    let (scope, document) = ("scope=\"files:read\"", format!("resource_metadata=\"{DOCUMENT}\""));
+    let dpop = format!("DPoP {scope}, algs=\"ES256 Ed25519 PS256\", {document}");
+    assert_eq!(bare.challenges(), [format!("Bearer {scope}, {document}"), dpop]);
     let layers = ServiceBuilder::new().layer(AuthLayer::new(fixture.server.clone()));
     let layers = layers.layer(RequireScope::all(["files:read", "files:write"]));
     // What was granted beside them stands in no challenge: to join both is the client's matter.

@@ -167,9 +167,9 @@ fn c9728_2_c_c9728_3_2_b_the_document_says_what_is_configured_and_nothing_of_rou
     assert_eq!(full["scopes_supported"], json!(["orders:read", "orders:write"]));
     assert_eq!(full["resource_name"], "Orders");
     assert_eq!(full["resource_documentation"], "https://example.com/docs?v=1");
-    assert_eq!(full.as_object().unwrap().len(), 6);
+    assert_eq!(full.as_object().unwrap().len(), 7);
     let empty = with(|builder| builder.scopes_supported([""; 0]).challenge_scope(["orders:read"]));
-    assert_eq!(empty.as_object().unwrap().len(), 3, "{empty}");
+    assert_eq!(empty.as_object().unwrap().len(), 4, "{empty}");
 }
 
 #[test]
