@@ -110,7 +110,7 @@
 //! - `cargo run --example quickstart` shows the whole on loopback, with commands to paste.
 //! - [`_documentation::five_minutes`]: from zero to a protected service. One page per way of use:
 //!   [axum](_documentation::axum), [tower](_documentation::tower), [MCP](_documentation::mcp), [the gateway](_documentation::gateway),
-//!   [tests](_documentation::testing). [`_documentation::compare`]: features of other crates.
+//!   [tokens bound to a key](_documentation::dpop), [tests](_documentation::testing). [`_documentation::compare`]: features of other crates.
 //! - [`AuthLayer`], then [`Issuer`]: each setter says its default and the reason.
 //! - [`testing`]: three ways to test a protected service.
 //! - [`_documentation::design`]: why it is built as it is. [`_documentation::security`]: what can go wrong, where

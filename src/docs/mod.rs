@@ -9,6 +9,9 @@ pub mod axum {}
 #[doc = include_str!("tower.md")]
 pub mod tower {}
 
+#[doc = include_str!("dpop.md")]
+pub mod dpop {}
+
 #[doc = include_str!("mcp.md")]
 pub mod mcp {}
 

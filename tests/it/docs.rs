@@ -53,6 +53,7 @@ fn the_tests_that_the_documentation_names_exist() {
     let mut tests: String =
         files.filter(|path| path.is_file()).map(|path| std::fs::read_to_string(path).unwrap()).collect();
     tests += concat!(include_str!("../../src/verify/roca.rs"), include_str!("../../src/remote/url.rs"));
+    tests += include_str!("../../src/verify/proof.rs");
     let names = table.lines().filter(|line| line.starts_with('|')).flat_map(|line| line.split('`').skip(1).step_by(2));
     let is_row = |name: &&str| {
         let digits = name.trim_start_matches(['s', 'r']).replace('_', "");
