@@ -77,6 +77,13 @@ impl Now {
         let wall = Duration::from_secs(self.wall.saturating_sub(earlier.wall));
         wall.max(self.monotonic.saturating_sub(earlier.monotonic))
     }
+
+    /// The time of day, but never earlier than the time that has passed since `earlier`: a clock that is set back
+    /// revives nothing that has expired.
+    pub(crate) fn not_before(self, earlier: Now) -> u64 {
+        let passed = self.monotonic.saturating_sub(earlier.monotonic);
+        self.wall.max(earlier.wall.saturating_add(passed.as_secs()))
+    }
 }
 
 /// Whole seconds since 1970; 0 for a time before that.

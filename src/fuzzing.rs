@@ -58,7 +58,7 @@ pub fn header(decoded: &[u8]) -> Result<Header, AuthError> {
 pub fn metadata(media_type: HeaderValue, body: &[u8], issuer: &str, allow_http: bool) -> Option<Uri> {
     let mut response = Response::new(Bytes::copy_from_slice(body));
     response.headers_mut().insert(CONTENT_TYPE, media_type);
-    discovery::read(&response, issuer, allow_http).ok().map(|metadata| metadata.jwks_uri)
+    discovery::read(&response, issuer, allow_http).ok().and_then(|metadata| metadata.jwks_uri)
 }
 
 pub fn token(headers: &HeaderMap) -> Result<Option<&str>, AuthError> {

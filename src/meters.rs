@@ -27,13 +27,15 @@ pub mod metric_names {
     /// Gauge, seconds: age of the keys at hand by `issuer`. Set by
     /// [`record_gauges`](crate::ResourceServer::record_gauges).
     pub const KEY_AGE_SECONDS: &str = "tower_bearer_key_age_seconds";
+    /// Counter: calls to introspection endpoints by `issuer` and `outcome` (`active`, a reason code, or why no answer came).
+    pub const INTROSPECTIONS: &str = "tower_bearer_introspections_total";
     /// Histogram, seconds: the check of a requirement on a verified token.
     pub const AUTHORIZATION_SECONDS: &str = "tower_bearer_authorization_seconds";
     /// Counter: audit events that a full sink did not take.
     pub const AUDIT_DROPPED: &str = "tower_bearer_audit_dropped_total";
 
     /// All of them.
-    pub const ALL: [&str; 10] = [
+    pub const ALL: [&str; 11] = [
         REQUESTS,
         VERIFICATION_SECONDS,
         CACHE_HITS,
@@ -42,6 +44,7 @@ pub mod metric_names {
         CACHE_BYTES,
         KEY_REFRESHES,
         KEY_AGE_SECONDS,
+        INTROSPECTIONS,
         AUTHORIZATION_SECONDS,
         AUDIT_DROPPED,
     ];
@@ -89,6 +92,13 @@ pub(crate) fn cache_lookup(hit: bool) {
 pub(crate) fn keys_refreshed(issuer: &str, outcome: &'static str) {
     #[cfg(feature = "metrics")]
     metrics::counter!(metric_names::KEY_REFRESHES, "issuer" => issuer.to_owned(), "outcome" => outcome).increment(1);
+    #[cfg(not(feature = "metrics"))]
+    let _ = (issuer, outcome);
+}
+
+pub(crate) fn introspected(issuer: &str, outcome: &'static str) {
+    #[cfg(feature = "metrics")]
+    metrics::counter!(metric_names::INTROSPECTIONS, "issuer" => issuer.to_owned(), "outcome" => outcome).increment(1);
     #[cfg(not(feature = "metrics"))]
     let _ = (issuer, outcome);
 }

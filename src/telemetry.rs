@@ -25,6 +25,10 @@ pub const AUDIT_TARGET: &str = "tower_bearer::audit";
 /// The target of the events about issuers' keys: what was fetched, what failed, what was skipped.
 pub const KEYS_TARGET: &str = "tower_bearer::keys";
 
+/// The target of the events about calls to introspection endpoints: what failed, and that an endpoint refuses this
+/// service itself (at `error`, code `introspection_unauthorized`, once a second at most).
+pub const INTROSPECTION_TARGET: &str = "tower_bearer::introspection";
+
 /// The target of complaints about the application's wiring, at `error` and once a minute at most: a route asks for
 /// claims or scopes and no `AuthLayer` stands above it. A server that can take no DPoP by its configuration says so at
 /// `info`, once when it is built.
@@ -243,6 +247,36 @@ pub(crate) fn dpop_is_off(audience: &str) {
         code = "dpop_is_off",
         audience,
         remedy = "no address says what proofs must be made for: name the resource with `resource(..)`, or use `Dpop::external_base(..)`",
+    );
+}
+
+/// One call ended with a judgement of its token, or none was made.
+pub(crate) fn introspected(issuer: &str, outcome: &'static str) {
+    meters::introspected(issuer, outcome);
+    debug!(target: INTROSPECTION_TARGET, issuer, outcome, "the issuer was asked about a token");
+}
+
+pub(crate) fn introspection_failed(issuer: &str, reason: &'static str, detail: &str) {
+    meters::introspected(issuer, reason);
+    warn!(target: INTROSPECTION_TARGET, issuer, reason, detail, "the issuer gave no answer about a token; it was not judged");
+}
+
+pub(crate) fn introspection_unauthorized(issuer: &str, method: &'static str, detail: &str) {
+    meters::introspected(issuer, "unauthorized");
+    error!(
+        target: INTROSPECTION_TARGET,
+        code = "introspection_unauthorized",
+        issuer,
+        method,
+        detail,
+        remedy = "no token of this issuer can be judged until it takes this service: compare `client_id`, secret or key, and the client authentication",
+    );
+}
+
+pub(crate) fn client_auth_unlisted(issuer: &str, method: &'static str) {
+    debug!(
+        target: INTROSPECTION_TARGET,
+        issuer, method, "the metadata do not list this client authentication for the introspection endpoint"
     );
 }
 

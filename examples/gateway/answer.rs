@@ -19,7 +19,7 @@ pub fn describe<B>(request: &Request<B>) -> Response<Body> {
         "audience": [], "scopes": [], "roles": [], "claims": {},
     });
     if let (Some(claims), Value::Object(members)) = (claims, &mut document) {
-        let expires_at = claims.expires_at().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let end = claims.expires_at().and_then(|end| end.duration_since(UNIX_EPOCH).ok());
         let known = [
             ("issuer", json!(claims.issuer())),
             ("subject", json!(claims.subject())),
@@ -27,7 +27,7 @@ pub fn describe<B>(request: &Request<B>) -> Response<Body> {
             ("audience", claims.audience().iter().collect()),
             ("scopes", claims.scope().iter().collect()),
             ("roles", claims.roles().collect()),
-            ("expires_at", json!(expires_at)),
+            ("expires_at", json!(end.map(|since| since.as_secs()))),
             ("token_type", json!(claims.scheme().as_str())),
             ("claims", serde_json::from_str(claims.as_json()).unwrap_or_default()),
         ];

@@ -24,7 +24,7 @@ pub struct Settings {
 const NOT_BUILT: [&str; 3] = ["mtls", "revocation", "roles"];
 
 /// The same below `[[issuers]]`.
-const NOT_BUILT_FOR_ISSUERS: [&str; 3] = ["metadata_url", "ca_file", "introspection"];
+const NOT_BUILT_FOR_ISSUERS: [&str; 2] = ["metadata_url", "ca_file"];
 
 impl Settings {
     /// Reads a file; `listen` of the command line beats the one in it.

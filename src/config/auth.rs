@@ -42,6 +42,19 @@ use crate::server::resource_server::ResourceServer;
 /// jwks_stale = "24h"
 /// jwks_store = "as-keys.json"            # the last good keys over a restart; see `key_files`
 ///
+/// [issuers.introspection]                # for opaque tokens, and JWTs that may be revoked
+/// endpoint = "https://..."               # default: from discovery
+/// client_id = "api"
+/// client_secret = "..."                  # or client_secret_env, client_secret_file
+/// private_key_file = "key.pem"           # or private_key, private_key_env; PEM or JWK, instead of a secret
+/// auth_method = "client_secret_basic"    # or "client_secret_post" or "private_key_jwt"
+/// use_for = "opaque"                     # or "jwt" or "all"
+/// recheck = "5m"                         # JWTs: verified each time, introspected this often
+/// cache_ttl = "0s"
+/// signed_response = false                # or true, or the algorithm of the answers
+/// allow_missing_audience = false
+/// max_in_flight = 64
+///
 /// [dpop]
 /// mode = "accept"                        # or "off" or "require"
 /// algorithms = ["ES256", "Ed25519", "PS256"]

@@ -3,6 +3,7 @@
 use std::time::SystemTime;
 
 use super::auth::PLACEHOLDER;
+use super::introspection::read_introspection;
 use super::key_file::KeyFile;
 use super::table::ConfigTable;
 use crate::server::issuer::{Issuer, Keys};
@@ -58,6 +59,9 @@ pub(super) fn read_issuer(table: &mut ConfigTable) -> Issuer {
     }
     if let Some(paths) = table.text_or_texts("roles_claim") {
         issuer = issuer.roles_claims(paths);
+    }
+    if let Some(introspection) = read_introspection(table) {
+        issuer = issuer.introspection(introspection);
     }
     let set = |issuer: Issuer, value, setter: fn(Issuer, _) -> Issuer| match value {
         Some(value) => setter(issuer, value),

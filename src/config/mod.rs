@@ -2,6 +2,8 @@
 
 pub(crate) mod auth;
 mod dpop;
+mod duration;
+mod introspection;
 mod issuer;
 pub(crate) mod key_file;
 mod rules;

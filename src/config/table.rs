@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use super::duration::parse_duration;
 use crate::error::{ConfigError, ConfigProblem};
 
 /// A table of a configuration file on its way into settings.
@@ -110,6 +111,16 @@ impl ConfigTable {
     /// A string.
     pub fn text(&mut self, key: &str) -> Option<String> {
         self.take(key, "must be a string", |value| value.as_str().map(String::from))
+    }
+
+    /// A string that means something.
+    pub(crate) fn parsed<T>(&mut self, key: &str, remedy: &str, read: impl FnOnce(&str) -> Option<T>) -> Option<T> {
+        self.take(key, remedy, |value| read(value.as_str()?))
+    }
+
+    /// True if the key is there and a string.
+    pub(crate) fn is_text(&self, key: &str) -> bool {
+        self.members.get(key).is_some_and(Value::is_string)
     }
 
     /// A string that must be there.
@@ -283,45 +294,10 @@ fn shown(value: &Value) -> String {
     text.chars().take(128).collect()
 }
 
-fn parse_duration(text: &str) -> Option<Duration> {
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, unit) = text.split_at_checked(digits)?;
-    let number: u64 = number.parse().ok()?;
-    let seconds = |factor: u64| number.checked_mul(factor).map(Duration::from_secs);
-    match unit {
-        "ms" => Some(Duration::from_millis(number)),
-        "s" => seconds(1),
-        "m" => seconds(60),
-        "h" => seconds(3600),
-        "d" => seconds(86400),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
-
-    #[test]
-    fn durations_have_a_unit() {
-        for (text, duration) in [
-            ("300ms", Some(Duration::from_millis(300))),
-            ("30s", Some(Duration::from_secs(30))),
-            ("5m", Some(Duration::from_secs(300))),
-            ("24h", Some(Duration::from_secs(86400))),
-            ("7d", Some(Duration::from_secs(604_800))),
-            ("0s", Some(Duration::ZERO)),
-            ("30", None),
-            ("-1s", None),
-            ("1.5s", None),
-            ("s", None),
-            ("99999999999999999999s", None),
-            ("18446744073709551615d", None),
-        ] {
-            assert_eq!(parse_duration(text), duration, "{text}");
-        }
-    }
 
     #[test]
     fn every_mistake_is_noted_with_its_path_and_no_secret_is_shown() {

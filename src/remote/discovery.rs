@@ -13,7 +13,17 @@ use crate::token::untrusted::Untrusted;
 /// What of the metadata this crate uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ServerMetadata {
-    pub(crate) jwks_uri: Uri,
+    /// None where the issuer publishes no keys: its tokens are opaque.
+    pub(crate) jwks_uri: Option<Uri>,
+    pub(crate) introspection: Option<IntrospectionEndpoint>,
+}
+
+/// Where an issuer tells of tokens (RFC 8414 section 2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct IntrospectionEndpoint {
+    pub(crate) uri: Uri,
+    /// How clients may authenticate there; empty where the metadata do not say.
+    pub(crate) methods: Vec<String>,
 }
 
 /// Why no metadata could be had.
@@ -23,6 +33,7 @@ pub(crate) enum DiscoveryError {
     NotJson,
     IssuerMismatch(String),
     JwksUri(String),
+    Introspection(String),
 }
 
 impl DiscoveryError {
@@ -32,7 +43,14 @@ impl DiscoveryError {
             DiscoveryError::NotJson => "metadata_malformed",
             DiscoveryError::IssuerMismatch(_) => "issuer_mismatch",
             DiscoveryError::JwksUri(_) => "jwks_uri",
+            DiscoveryError::Introspection(_) => "introspection_endpoint",
         }
+    }
+}
+
+impl From<HttpError> for DiscoveryError {
+    fn from(error: HttpError) -> Self {
+        DiscoveryError::Http(error)
     }
 }
 
@@ -45,6 +63,7 @@ impl fmt::Display for DiscoveryError {
                 write!(f, "the metadata is of issuer `{issuer}`; the configured one must equal it byte for byte")
             }
             DiscoveryError::JwksUri(what) => write!(f, "`jwks_uri` of the metadata {what}"),
+            DiscoveryError::Introspection(what) => write!(f, "`introspection_endpoint` of the metadata {what}"),
         }
     }
 }
@@ -86,9 +105,7 @@ pub(crate) fn read(
     issuer: &str,
     allow_http: bool,
 ) -> Result<ServerMetadata, DiscoveryError> {
-    let media_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let media_type = media_type.split(';').next().unwrap_or_default().trim();
-    if !media_type.eq_ignore_ascii_case("application/json") {
+    if !is_of_type(response, "application/json") {
         return Err(DiscoveryError::NotJson);
     }
     let object =
@@ -98,9 +115,27 @@ pub(crate) fn read(
     if found != issuer {
         return Err(DiscoveryError::IssuerMismatch(Untrusted(found).to_string()));
     }
-    let jwks_uri = text("jwks_uri").ok_or_else(|| DiscoveryError::JwksUri("is missing".into()))?;
-    let jwks_uri = url::check(jwks_uri, allow_http).map_err(|bad| DiscoveryError::JwksUri(bad.remedy().into()))?;
-    Ok(ServerMetadata { jwks_uri })
+    let address = |name, wrong: fn(String) -> DiscoveryError| match object.get(name) {
+        None => Ok(None),
+        Some(value) => {
+            let checked = url::check(value.as_str().unwrap_or_default(), allow_http);
+            checked.map(Some).map_err(|bad| wrong(bad.remedy().into()))
+        }
+    };
+    let jwks_uri = address("jwks_uri", DiscoveryError::JwksUri)?;
+    // A mistake there is no reason to be without keys: it is told to whoever asks for the endpoint.
+    let endpoint = address("introspection_endpoint", DiscoveryError::Introspection).unwrap_or_default();
+    let methods = object.get("introspection_endpoint_auth_methods_supported").and_then(Json::as_array);
+    let methods = methods.into_iter().flatten().filter_map(Json::as_str).map(String::from).collect();
+    let introspection = endpoint.map(|uri| IntrospectionEndpoint { uri, methods });
+    Ok(ServerMetadata { jwks_uri, introspection })
+}
+
+/// Whether an answer is of this media type, its parameters not looked at.
+pub(super) fn is_of_type(response: &Response<bytes::Bytes>, media_type: &str) -> bool {
+    let mut found = response.headers().get_all(CONTENT_TYPE).iter().map(|value| value.to_str().unwrap_or_default());
+    let plain = |value: &str| value.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(media_type);
+    found.next().is_some_and(plain) && found.next().is_none()
 }
 
 #[cfg(test)]

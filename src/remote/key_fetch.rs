@@ -1,34 +1,30 @@
 //! One fetch of an issuer's key set, through discovery or from a given address.
 
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, ETAG};
 use http::{HeaderValue, Response, StatusCode, Uri};
 
-use super::discovery::{DiscoveryError, discover};
+use super::discovery::DiscoveryError;
 use super::http_client::{Condition, Door, HttpError};
+use super::metadata::MetadataSource;
 use crate::verify::jwks::{Jwks, JwksError};
-
-/// How long the address from discovery is believed, while it works and while it does not.
-const METADATA_AGE: Duration = Duration::from_secs(3600);
-const METADATA_AGE_FAILING: Duration = Duration::from_secs(300);
 
 /// Where an issuer's keys are published.
 #[derive(Debug, Clone)]
 pub(crate) enum KeyOrigin {
-    Discovery { allow_http: bool },
+    Discovery(Arc<MetadataSource>),
     Uri(Uri),
 }
 
-/// Fetches the key set of one issuer; remembers the address that discovery found.
+/// Fetches the key set of one issuer.
 pub(super) struct KeyFetcher {
     pub(super) issuer: String,
     pub(super) origin: KeyOrigin,
     pub(super) door: Door,
-    pub(super) found: Mutex<Option<(Uri, Duration)>>,
 }
 
 /// What a fetch brought.
@@ -59,7 +55,10 @@ impl KeyFetcher {
     pub(super) async fn fetch(&self, manner: Manner<'_>) -> Result<Fetched, FetchError> {
         let uri = match &self.origin {
             KeyOrigin::Uri(uri) => uri.clone(),
-            KeyOrigin::Discovery { allow_http } => self.jwks_uri(*allow_http, manner.failing).await?,
+            KeyOrigin::Discovery(metadata) => {
+                let found = metadata.get(&self.door, manner.failing).await?.jwks_uri;
+                found.ok_or_else(|| DiscoveryError::JwksUri("is missing".into()))?
+            }
         };
         let etag = manner.at_hand.and_then(|source| source.etag.as_ref()).filter(|(of, _)| *of == uri);
         let condition = match etag {
@@ -76,32 +75,6 @@ impl KeyFetcher {
         let etag = response.headers().get(ETAG).map(|etag| (uri, etag.clone()));
         let source = Source { text: response.into_body(), etag };
         Ok(Fetched { new: Some((keys, source)), max_age })
-    }
-
-    fn found(&self) -> MutexGuard<'_, Option<(Uri, Duration)>> {
-        self.found.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The address from discovery: kept for a while, and kept longer when discovery itself fails.
-    async fn jwks_uri(&self, allow_http: bool, failing: bool) -> Result<Uri, FetchError> {
-        let now = self.door.clock.monotonic();
-        let known = self.found().clone();
-        let believed = if failing { METADATA_AGE_FAILING } else { METADATA_AGE };
-        if let Some((uri, _)) = known.as_ref().filter(|(_, found)| now.saturating_sub(*found) < believed) {
-            return Ok(uri.clone());
-        }
-        match discover(&self.door, &self.issuer, allow_http).await {
-            Ok(metadata) => {
-                *self.found() = Some((metadata.jwks_uri.clone(), now));
-                Ok(metadata.jwks_uri)
-            }
-            // A document of another issuer is no passing fault: its word ends the old address, too.
-            Err(error @ DiscoveryError::IssuerMismatch(_)) => {
-                *self.found() = None;
-                Err(error.into())
-            }
-            Err(error) => known.map(|(uri, _)| uri).ok_or_else(|| error.into()),
-        }
     }
 }
 

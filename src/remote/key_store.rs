@@ -51,7 +51,7 @@ pub(super) struct State {
 impl KeyStore {
     pub(super) fn new(issuer: String, origin: KeyOrigin, door: Door, timing: KeyTiming) -> Self {
         KeyStore {
-            fetcher: KeyFetcher { issuer, origin, door, found: Mutex::default() },
+            fetcher: KeyFetcher { issuer, origin, door },
             timing,
             snapshot: ArcSwapOption::empty(),
             state: Mutex::default(),

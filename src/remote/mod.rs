@@ -3,10 +3,12 @@
 pub(crate) mod discovery;
 pub(crate) mod health;
 pub(crate) mod http_client;
+pub(crate) mod introspection;
 pub(crate) mod jwks;
 pub(crate) mod key_fetch;
 mod key_store;
 pub(crate) mod last_good;
+pub(crate) mod metadata;
 #[cfg(feature = "reqwest")]
 mod public_address;
 pub(crate) mod refresh;

@@ -9,18 +9,18 @@ use super::http_client::before;
 use crate::token::error::Reason;
 
 /// Requests of one issuer that may wait for a fetch; more would only pile up.
-const MAX_WAITING: usize = 4096;
+pub(super) const MAX_WAITING: usize = 4096;
 
 /// The ends of attempts, announced to whoever waits for them.
 pub(super) struct Waiting {
     /// Number of the last attempt that ended.
     ended: watch::Sender<u64>,
-    count: AtomicUsize,
+    places: Places,
 }
 
 impl Waiting {
     pub(super) fn new() -> Self {
-        Waiting { ended: watch::Sender::new(0), count: AtomicUsize::new(0) }
+        Waiting { ended: watch::Sender::new(0), places: Places::new(MAX_WAITING) }
     }
 
     /// The next attempt may have ended before this call; its number is not taken back.
@@ -34,19 +34,32 @@ impl Waiting {
 
     /// Waits for the end of an attempt, as long as `limit` does.
     pub(super) async fn wait_for(&self, attempt: u64, limit: impl Future<Output = ()>) -> Result<(), Reason> {
-        if self.count.fetch_add(1, Ordering::AcqRel) >= MAX_WAITING {
-            self.count.fetch_sub(1, Ordering::AcqRel);
-            return Err(Reason::KeysBusy);
-        }
-        let _place = Place(&self.count);
+        let _place = self.places.take().ok_or(Reason::KeysBusy)?;
         let mut ended = self.subscribe();
         let done = ended.wait_for(|&number| number >= attempt);
         before(done, limit).await.map(drop).ok_or(Reason::KeysUnavailable)
     }
 }
 
+/// A bounded number of places for those who wait.
+pub(super) struct Places {
+    taken: AtomicUsize,
+    most: usize,
+}
+
+impl Places {
+    pub(super) fn new(most: usize) -> Self {
+        Places { taken: AtomicUsize::new(0), most }
+    }
+
+    pub(super) fn take(&self) -> Option<Place<'_>> {
+        let place = Place(&self.taken);
+        (self.taken.fetch_add(1, Ordering::AcqRel) < self.most).then_some(place)
+    }
+}
+
 /// A place among the waiting, given back however the wait ends.
-struct Place<'a>(&'a AtomicUsize);
+pub(super) struct Place<'a>(&'a AtomicUsize);
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {

@@ -8,7 +8,9 @@ use tokio::sync::watch;
 
 use crate::error::{ConfigError, ConfigProblem};
 use crate::remote::http_client::{Door, HttpClient};
+use crate::remote::introspection::Introspector;
 use crate::remote::last_good::KeyWatch;
+use crate::remote::metadata::MetadataSource;
 use crate::remote::url;
 use crate::server::builder::ResourceServerBuilder;
 use crate::server::default_client::default_client;
@@ -26,6 +28,10 @@ use crate::verify::rules::ClaimRules;
 /// One deadline over a whole fetch, and the largest answer: 256 keys with certificates fit.
 const FETCH_DEADLINE: Duration = Duration::from_secs(5);
 const MAX_DOCUMENT: usize = 512 * 1024;
+
+/// The same for a call about a token, which a request waits for.
+const INTROSPECTION_DEADLINE: Duration = Duration::from_secs(3);
+const MAX_ANSWER: usize = 256 * 1024;
 
 impl ResourceServerBuilder {
     /// Checks everything and builds the server. Touches no network: an issuer that is down at start is
@@ -55,8 +61,12 @@ impl ResourceServerBuilder {
             let trusted = self.trust(issuer, &resource, door.as_ref());
             (trusted.rules.issuer.clone(), trusted)
         });
+        let issuers = issuers.collect::<HashMap<_, _>>();
+        let takes_opaque = |introspector: &&Arc<Introspector>| introspector.about_opaque().is_some();
+        let mut introspectors = issuers.values().filter_map(|trusted| trusted.introspector.as_ref());
+        let opaque = introspectors.find(takes_opaque).cloned();
         Ok(ResourceServer::from_inner(Inner {
-            verifier: Verifier { issuers: issuers.collect::<HashMap<_, _>>() },
+            verifier: Verifier { issuers, opaque },
             cache: TokenCache::new(self.cache_bytes, self.cache_ttl, crypto::random()),
             leeway: self.leeway.as_secs(),
             clock: self.clock.clone(),
@@ -74,7 +84,9 @@ impl ResourceServerBuilder {
 
     /// The given client, else the default one where an issuer is remote.
     fn client(&self) -> Result<Option<Arc<dyn HttpClient>>, ConfigProblem> {
-        let remote = self.issuers.iter().any(|issuer| matches!(issuer.keys, Keys::Discovery | Keys::Uri(_)));
+        let calls =
+            |issuer: &Issuer| matches!(issuer.keys, Keys::Discovery | Keys::Uri(_)) || issuer.introspection.is_some();
+        let remote = self.issuers.iter().any(calls);
         match &self.http_client {
             Some(client) => Ok(Some(client.clone())),
             None if remote => default_client(self.public_only).map(Some),
@@ -119,25 +131,33 @@ impl ResourceServerBuilder {
 
     fn trust(&self, issuer: &Issuer, resource: &Arc<Resource>, door: Option<&Door>) -> Trusted {
         let audiences = issuer.audiences.clone().unwrap_or_else(|| self.audiences.clone());
-        Trusted {
-            rules: ClaimRules {
-                issuer: issuer.identifier.as_str().into(),
-                roles_claims: issuer.roles_claims_for(&audiences),
-                audience: AudienceRule {
-                    accepted: (!self.any_audience).then_some(audiences),
-                    client_ids: issuer.client_ids.clone().unwrap_or_default(),
-                },
-                leeway: self.leeway.as_secs(),
-                max_lifetime: self.max_token_lifetime.map(|limit| limit.as_secs()),
-                typ: issuer.typ,
-                required: issuer.required.clone(),
-                scope_claim: issuer.scope_claim.clone(),
-                client_claim: issuer.client_claim.clone(),
-                resource: resource.clone(),
+        let metadata = Arc::new(MetadataSource::new(&issuer.identifier, self.allow_http));
+        let keys = issuer.key_source(door, &metadata);
+        let rules = Arc::new(ClaimRules {
+            issuer: issuer.identifier.as_str().into(),
+            roles_claims: issuer.roles_claims_for(&audiences),
+            audience: AudienceRule {
+                accepted: (!self.any_audience).then_some(audiences),
+                client_ids: issuer.client_ids.clone().unwrap_or_default(),
             },
+            leeway: self.leeway.as_secs(),
+            max_lifetime: self.max_token_lifetime.map(|limit| limit.as_secs()),
+            typ: issuer.typ,
+            required: issuer.required.clone(),
+            scope_claim: issuer.scope_claim.clone(),
+            client_claim: issuer.client_claim.clone(),
+            resource: resource.clone(),
+        });
+        let introspector = issuer.introspection.as_ref().zip(door).and_then(|(introspection, door)| {
+            let door = Door { deadline: INTROSPECTION_DEADLINE, max_body: MAX_ANSWER, ..door.clone() };
+            introspection.introspector(rules.clone(), &metadata, &door, keys.of_answers(), issuer.algorithms.as_deref())
+        });
+        Trusted {
+            rules,
             algorithms: issuer.algorithms_or_default(),
             known: issuer.known,
-            keys: issuer.key_source(door, self.allow_http),
+            keys,
+            introspector: introspector.map(Arc::new),
         }
     }
 }

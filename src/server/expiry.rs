@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::clock::from_unix_seconds;
 use crate::telemetry;
-use crate::token::claims::{ClaimSet, Claims};
+use crate::token::claims::{ClaimSet, Claims, NO_END};
 
 /// After so long a wait the time of day is asked again: a machine that slept, or whose clock was set, is met by then.
 const LONGEST_NAP: Duration = Duration::from_secs(60);
@@ -30,7 +30,8 @@ impl<T> Claims<T> {
     /// conversation waits for this beside it and ends it; for streamed answers there is
     /// [`AuthLayer::end_streams_at_expiry`](crate::AuthLayer::end_streams_at_expiry). It tells of time only: not of a key that
     /// was removed, nor of a token that was revoked. A clock that is set, or a machine that slept, is noticed within a
-    /// minute. Needs a tokio runtime with the default clock.
+    /// minute. A token whose issuer names no end ([`expires_at`](Claims::expires_at)) is waited for without one. Needs a
+    /// tokio runtime with the default clock.
     ///
     /// # Example
     /// ```
@@ -60,6 +61,9 @@ impl<T> Claims<T> {
 impl Expired {
     /// How long the token is good yet.
     fn rest(&self) -> Duration {
+        if self.claims.expires_at == NO_END {
+            return Duration::MAX;
+        }
         let resource = &self.claims.resource;
         let end = from_unix_seconds(self.claims.expires_at.saturating_add(resource.leeway));
         end.duration_since(resource.clock.wall()).unwrap_or_default()

@@ -8,8 +8,10 @@ use crate::remote::http_client::Door;
 use crate::remote::jwks::RemoteJwks;
 use crate::remote::key_fetch::KeyOrigin;
 use crate::remote::last_good::LastGoodKeys;
+use crate::remote::metadata::MetadataSource;
 use crate::remote::refresh::KeyTiming;
 use crate::remote::url;
+use crate::server::introspection::Introspection;
 use crate::server::known_server::KnownServer;
 use crate::server::token_shape::RolesAt;
 use crate::server::verifier::KeySource;
@@ -56,6 +58,7 @@ pub struct Issuer {
     pub(super) misnamed: Option<&'static str>,
     pub(crate) timing: KeyTiming,
     pub(crate) last_good: Option<LastGoodKeys>,
+    pub(crate) introspection: Option<Introspection>,
     /// Where it stands in a file, for key paths.
     pub(super) label: String,
 }
@@ -88,6 +91,7 @@ impl Issuer {
             misnamed: None,
             timing: KeyTiming::default(),
             last_good: None,
+            introspection: None,
             label: String::new(),
         }
     }
@@ -140,6 +144,13 @@ impl Issuer {
         Issuer { last_good: Some(keys), ..self }
     }
 
+    /// Asks this issuer about opaque tokens, or about its JWTs as well; see [`Introspection`]. Default: opaque tokens are
+    /// refused. One issuer of a server at most takes opaque tokens, because nothing in them says whose they are, and a
+    /// token is shown to nobody but its issuer.
+    pub fn introspection(self, introspection: Introspection) -> Self {
+        Issuer { introspection: Some(introspection), ..self }
+    }
+
     pub(crate) fn algorithms_or_default(&self) -> Vec<Algorithm> {
         match (&self.algorithms, &self.keys) {
             (Some(algorithms), _) => algorithms.clone(),
@@ -161,18 +172,18 @@ impl Issuer {
     }
 
     /// The source of keys. Fetches nothing. Without a door there is no issuer that needs one.
-    pub(crate) fn key_source(&self, door: Option<&Door>, allow_http: bool) -> KeySource {
+    pub(crate) fn key_source(&self, door: Option<&Door>, metadata: &Arc<MetadataSource>) -> KeySource {
         let remote = |origin| match door {
             Some(door) => {
                 let identifier = self.identifier.clone();
                 let remote = RemoteJwks::new(identifier, origin, door.clone(), self.timing);
                 self.last_good.iter().for_each(|keys| remote.start_with(keys));
-                KeySource::Remote(remote)
+                KeySource::Remote(Arc::new(remote))
             }
             None => KeySource::Given(Arc::default()),
         };
         match &self.keys {
-            Keys::Discovery => remote(KeyOrigin::Discovery { allow_http }),
+            Keys::Discovery => remote(KeyOrigin::Discovery(metadata.clone())),
             Keys::Uri(uri) => remote(KeyOrigin::Uri(uri.parse().unwrap_or_default())),
             Keys::Given(keys) => KeySource::Given(Arc::new(keys.clone())),
             Keys::Secret(secret) => {

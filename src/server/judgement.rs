@@ -6,6 +6,7 @@ use crate::clock::Now;
 use crate::meters::{self, Stopwatch};
 use crate::remote::refresh::Why;
 use crate::remote::snapshot::Refreshed;
+use crate::server::opaque::Question;
 use crate::server::presentation::{GoodProof, Passed, Presentation, check_binding};
 use crate::server::resource_server::Inner;
 use crate::server::verifier::{Round, Stuck};
@@ -56,13 +57,33 @@ impl<E: Into<AuthError>> From<E> for Held {
     }
 }
 
-/// A token whose issuer's keys must be fetched first.
+/// A token that cannot be judged before something has come from its issuer.
 pub(super) struct Wait {
-    token: AccessToken,
-    digest: Option<u128>,
-    issuer: Arc<str>,
-    why: Why,
-    presentation: Presentation<'static>,
+    pub(super) token: AccessToken,
+    pub(super) need: Need,
+    pub(super) presentation: Presentation<'static>,
+}
+
+/// What a token waits for.
+pub(super) enum Need {
+    /// The keys of its issuer.
+    Keys { issuer: Arc<str>, why: Why, digest: Option<u128> },
+    /// What its issuer says of it.
+    Answer(Question),
+}
+
+impl Held {
+    pub(super) fn waits(token: &str, need: Need, presentation: Presentation<'_>) -> Self {
+        let (token, presentation) = (AccessToken::new(token), presentation.into_owned());
+        Held::Waits(Box::new(Wait { token, need, presentation }))
+    }
+}
+
+/// A token at one moment, and what it is known by.
+pub(super) struct Known<'a> {
+    pub(super) token: &'a str,
+    pub(super) digest: Option<u128>,
+    pub(super) now: Now,
 }
 
 impl Inner {
@@ -106,14 +127,27 @@ impl Inner {
     fn verify_now(&self, token: &str, presentation: Presentation<'_>, glance: Glance) -> Result<Verdict, Held> {
         let Glance { digest, now } = glance;
         let watch = Stopwatch::start();
-        let verdict = self.verifier.verify(token, now, Round::First);
+        let verified = self.verifier.verify(token, now, Round::First);
         watch.verified();
-        match verdict {
-            Ok(set) => Ok(self.admit(token, digest, set, &presentation, now)),
+        self.accept(&Known { token, digest, now }, verified, presentation)
+    }
+
+    /// What becomes of a token whose signature was looked at, or which has none.
+    fn accept(
+        &self,
+        known: &Known<'_>,
+        verified: Result<ClaimSet, Stuck>,
+        presentation: Presentation<'_>,
+    ) -> Result<Verdict, Held> {
+        match verified {
+            Ok(set) => match self.verifier.recheck_of(&set.issuer) {
+                None => Ok(self.admit(known, set, &presentation)),
+                Some((issuer, asked)) => self.recheck(known, issuer, asked, set, presentation),
+            },
             Err(Stuck::Refused(error)) => Err(error.into()),
+            Err(Stuck::Opaque(issuer)) => self.judge_opaque(known, &issuer, presentation),
             Err(Stuck::Waits { issuer, why }) => {
-                let (token, presentation) = (AccessToken::new(token), presentation.into_owned());
-                Err(Held::Waits(Box::new(Wait { token, digest, issuer, why, presentation })))
+                Err(Held::waits(known.token, Need::Keys { issuer, why, digest: known.digest }, presentation))
             }
         }
     }
@@ -162,7 +196,13 @@ impl Inner {
         Times { expires_at, not_before, issued_at: None }.check(wall, self.leeway)
     }
 
-    fn presented(&self, mut claims: Claims, token: &str, presentation: &Presentation<'_>, wall: u64) -> Verdict {
+    pub(super) fn presented(
+        &self,
+        mut claims: Claims,
+        token: &str,
+        presentation: &Presentation<'_>,
+        wall: u64,
+    ) -> Verdict {
         let in_time = self.is_in_time(&claims, wall).map_err(AuthError::from);
         let holds = in_time.and_then(|()| self.check_presentation(claims.set(), token, presentation, wall));
         claims.scheme = presentation.scheme();
@@ -170,23 +210,32 @@ impl Inner {
     }
 
     /// A bound token is remembered as well: how it must be presented is judged on every request.
-    fn admit(
-        &self,
-        token: &str,
-        digest: Option<u128>,
-        mut set: ClaimSet,
-        presentation: &Presentation<'_>,
-        now: Now,
-    ) -> Verdict {
-        set.digest = digest;
-        let claims = Claims::new(set, Scheme::Bearer);
-        self.cache.put(token, Entry { claims: claims.clone(), since: now });
-        self.presented(claims, token, presentation, now.wall)
+    fn admit(&self, known: &Known<'_>, set: ClaimSet, presentation: &Presentation<'_>) -> Verdict {
+        let claims = Claims::new(ClaimSet { digest: known.digest, ..set }, Scheme::Bearer);
+        self.cache.put(known.token, Entry { claims: claims.clone(), since: known.now });
+        self.presented(claims, known.token, presentation, known.now.wall)
     }
 
     pub(super) async fn verify_later(&self, wait: Box<Wait>) -> Result<Verdict, AuthError> {
-        let Wait { token, digest, issuer, mut why, presentation } = *wait;
-        let remote = self.verifier.remote(&issuer).ok_or(Reason::KeysUnavailable)?;
+        let Wait { token, need, presentation } = *wait;
+        let verdict = match need {
+            Need::Keys { issuer, why, digest } => {
+                self.verify_with_keys(token, digest, &issuer, why, presentation).await?
+            }
+            Need::Answer(question) => self.ask_later(token, question, &presentation).await?,
+        };
+        Ok(self.first_use(verdict).wait().await)
+    }
+
+    async fn verify_with_keys(
+        &self,
+        token: AccessToken,
+        digest: Option<u128>,
+        issuer: &str,
+        mut why: Why,
+        mut presentation: Presentation<'static>,
+    ) -> Result<Verdict, AuthError> {
+        let remote = self.verifier.remote(issuer).ok_or(Reason::KeysUnavailable)?;
         // Twice: an attempt that was under way when the machine stopped brings a set that is as old as the stop.
         for _ in 0..2 {
             let refreshed = remote.refresh(why).await;
@@ -197,14 +246,16 @@ impl Inner {
                 Ok(Refreshed::LastGood) => Round::AfterOutage,
                 Err(_) => Round::First,
             };
-            let now = Now::read(&*self.clock);
-            match self.verifier.verify(token.expose(), now, round) {
-                Ok(set) => {
-                    let verdict = self.admit(token.expose(), digest, set, &presentation, now);
-                    return Ok(self.first_use(verdict).wait().await);
-                }
-                Err(Stuck::Refused(error)) => return Err(error),
-                Err(Stuck::Waits { why: next, .. }) => why = next,
+            let known = Known { token: token.expose(), digest, now: Now::read(&*self.clock) };
+            let verified = self.verifier.verify(known.token, known.now, round);
+            let wait = match self.accept(&known, verified, presentation) {
+                Ok(verdict) => return Ok(verdict),
+                Err(Held::Refused(error)) => return Err(error),
+                Err(Held::Waits(wait)) => *wait,
+            };
+            match wait.need {
+                Need::Keys { why: next, .. } => (why, presentation) = (next, wait.presentation),
+                Need::Answer(question) => return self.ask_later(wait.token, question, &wait.presentation).await,
             }
             refreshed?;
         }

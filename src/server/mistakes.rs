@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::builder::ResourceServerBuilder;
+use super::introspection::Introspection;
 use super::issuer::{Issuer, Keys};
 use super::token_shape::RolesAt;
 use crate::error::ConfigProblem;
@@ -28,6 +29,7 @@ impl ResourceServerBuilder {
                 "stands twice; put both settings into one `Issuer`",
             ));
         }
+        problems.extend(self.several_take_opaque());
         let audiences = self.audiences.iter().filter(|audience| !(audience.is_empty() && self.any_audience));
         problems.extend(audiences.filter_map(|audience| audience_problem(audience)));
         if let Some(resource) = &self.resource
@@ -60,6 +62,17 @@ impl ResourceServerBuilder {
         }
         problems
     }
+
+    /// Nothing in an opaque token says whose it is, and it is shown to nobody but its issuer.
+    fn several_take_opaque(&self) -> Option<ConfigProblem> {
+        let takes = |issuer: &&Issuer| issuer.introspection.as_ref().is_some_and(Introspection::takes_opaque);
+        let second = self.issuers.iter().filter(takes).nth(1)?;
+        let remedy = "one issuer at most takes opaque tokens; this one can be asked about its JWTs only: \
+                      `use_for(Introspect::Jwt)`, in a file `use_for = \"jwt\"`";
+        let place = if second.label.is_empty() { String::new() } else { format!("{}.", second.label) };
+        let setting = format!("{place}introspection.use_for");
+        Some(ConfigProblem::new(setting, url::shown(&second.identifier), remedy))
+    }
 }
 
 impl Issuer {
@@ -82,6 +95,8 @@ impl Issuer {
             problems.extend(audience_problem(audience));
         }
         timing_problems(&self.timing, &mut problems);
+        let introspection = self.introspection.iter();
+        problems.extend(introspection.flat_map(|introspection| introspection.problems(&self.keys, allow_http)));
         if !self.label.is_empty() {
             let named = |problem: &mut ConfigProblem| {
                 problem.setting = format!("{}.{}", self.label, problem.setting).into();

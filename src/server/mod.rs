@@ -1,5 +1,6 @@
 //! Floor 3: the story, free of any framework.
 
+mod asking;
 mod assembly;
 pub(crate) mod builder;
 mod default_client;
@@ -7,6 +8,7 @@ mod description;
 pub(crate) mod dpop;
 pub(crate) mod expiry;
 mod first_use;
+pub(crate) mod introspection;
 pub(crate) mod issuer;
 pub(crate) mod judgement;
 mod keys;
@@ -14,6 +16,7 @@ pub(crate) mod known_server;
 mod many;
 mod mcp;
 mod mistakes;
+mod opaque;
 pub(crate) mod presentation;
 mod presets;
 pub(crate) mod proofs;

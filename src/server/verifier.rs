@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::clock::Now;
 use crate::remote::health::IssuerHealth;
+use crate::remote::introspection::{AnswerKeys, Introspector};
 use crate::remote::jwks::RemoteJwks;
 use crate::remote::refresh::Why;
 use crate::remote::snapshot::{KeyView, Snapshot};
@@ -14,32 +15,48 @@ use crate::token::error::{AuthError, Reason};
 use crate::token::json::{self, Object};
 use crate::token::untrusted::Untrusted;
 use crate::verify::algorithm::Algorithm;
+use crate::verify::answer::Asked;
 use crate::verify::jwk::Jwk;
 use crate::verify::jwks::Jwks;
 use crate::verify::jws::{Compact, Header, parse_header};
 use crate::verify::rules::{ClaimRules, Judged};
+use crate::verify::shape::is_opaque;
 
 /// Where an issuer's keys come from.
 #[derive(Debug)]
 pub(crate) enum KeySource {
     Given(Arc<Jwks>),
     Secret(Arc<Jwks>),
-    Remote(RemoteJwks),
+    Remote(Arc<RemoteJwks>),
+}
+
+impl KeySource {
+    /// The keys of the issuer's signed answers; a secret signs none.
+    pub(crate) fn of_answers(&self) -> AnswerKeys {
+        match self {
+            KeySource::Given(keys) => AnswerKeys::Given(keys.clone()),
+            KeySource::Secret(_) => AnswerKeys::Given(Arc::default()),
+            KeySource::Remote(remote) => AnswerKeys::Remote(remote.clone()),
+        }
+    }
 }
 
 /// One trusted issuer: its keys serve its own tokens only.
 #[derive(Debug)]
 pub(crate) struct Trusted {
-    pub(crate) rules: ClaimRules,
+    pub(crate) rules: Arc<ClaimRules>,
     pub(crate) algorithms: Vec<Algorithm>,
     pub(crate) known: Option<KnownServer>,
     pub(crate) keys: KeySource,
+    pub(crate) introspector: Option<Arc<Introspector>>,
 }
 
 /// The trusted issuers by identifier.
 #[derive(Debug)]
 pub(crate) struct Verifier {
     pub(crate) issuers: HashMap<Arc<str>, Trusted>,
+    /// The one issuer that is asked about opaque tokens: they are never shown around.
+    pub(crate) opaque: Option<Arc<Introspector>>,
 }
 
 /// Why verification stopped.
@@ -51,6 +68,8 @@ pub(crate) enum Stuck {
         issuer: Arc<str>,
         why: Why,
     },
+    /// The token is no JWT: only its issuer can tell what it is.
+    Opaque(Arc<Introspector>),
 }
 
 impl<E: Into<AuthError>> From<E> for Stuck {
@@ -85,9 +104,19 @@ impl AtHand {
 }
 
 impl Verifier {
-    /// Verifies a JWT access token. The cheap refusals come before the signature, and both before any
-    /// wait: an expired or foreign token costs neither a signature check nor a fetch.
+    /// Verifies a JWT access token, and tells an opaque one where an issuer takes them.
     pub(crate) fn verify(&self, token: &str, now: Now, round: Round) -> Result<ClaimSet, Stuck> {
+        self.verify_jwt(token, now, round).map_err(|stuck| match (&self.opaque, &stuck) {
+            (Some(issuer), Stuck::Refused(error)) if says_no_jwt(error.reason()) && is_opaque(token) => {
+                Stuck::Opaque(issuer.clone())
+            }
+            _ => stuck,
+        })
+    }
+
+    /// The cheap refusals come before the signature, and both before any wait: an expired or foreign token costs neither
+    /// a signature check nor a fetch.
+    fn verify_jwt(&self, token: &str, now: Now, round: Round) -> Result<ClaimSet, Stuck> {
         let compact = Compact::split(token).map_err(|error| self.advise_on_opaque(error))?;
         let header_bytes = compact.decode_header()?;
         let header_object = parse_header(&header_bytes)?;
@@ -138,6 +167,16 @@ impl Verifier {
 
     pub(crate) fn remote(&self, issuer: &str) -> Option<&RemoteJwks> {
         self.issuers.get(issuer)?.remote()
+    }
+
+    /// How to ask about the JWTs of this issuer, where that is wanted.
+    pub(crate) fn recheck_of(&self, issuer: &str) -> Option<(&Arc<Introspector>, Asked)> {
+        let introspector = self.trusted(issuer)?.introspector.as_ref()?;
+        Some((introspector, introspector.about_jwt()?))
+    }
+
+    pub(crate) fn introspectors(&self) -> impl Iterator<Item = &Arc<Introspector>> {
+        self.issuers.values().filter_map(|trusted| trusted.introspector.as_ref())
     }
 
     /// In the order of the issuers' names. Keys given by hand are always fresh.
@@ -219,6 +258,11 @@ impl Trusted {
         };
         unknown && round != Round::AfterWaiting && matches!(self.keys, KeySource::Remote(_))
     }
+}
+
+/// The reasons that an opaque token meets on the way of a JWT.
+fn says_no_jwt(reason: Reason) -> bool {
+    matches!(reason, Reason::NotAJwt | Reason::HeaderInvalid | Reason::CriticalHeader | Reason::TokenTooLarge)
 }
 
 fn check_key(key: &Jwk, algorithm: Algorithm) -> Result<&Jwk, Reason> {

@@ -65,8 +65,14 @@ impl TokenCache {
         let Entry { claims, since } = self.entries.as_ref()?.get(&digest)?;
         let passed = now.monotonic.saturating_sub(since.monotonic);
         let passed_by_wall = Duration::from_secs(now.wall.saturating_sub(since.wall));
-        let wall = now.wall.max(since.wall.saturating_add(passed.as_secs()));
+        let wall = now.not_before(since);
         (passed < self.max_age && passed_by_wall < self.max_age).then_some(Remembered { claims, wall })
+    }
+
+    pub(crate) fn forget(&self, digest: u128) {
+        if let Some(entries) = &self.entries {
+            entries.remove(&digest);
+        }
     }
 
     /// Entries and bytes held now.

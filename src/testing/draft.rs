@@ -57,6 +57,10 @@ impl Draft {
         Value::Object(self.payload.clone()).to_string()
     }
 
+    pub(super) fn into_payload(self) -> Map<String, Value> {
+        self.payload
+    }
+
     pub(super) fn signing_input(&self) -> String {
         let header = self.raw_header.clone().unwrap_or_else(|| self.header_json().into_bytes());
         let payload = self.raw_payload.clone().unwrap_or_else(|| self.payload_json().into_bytes());

@@ -1,6 +1,6 @@
 //! The authorization server itself.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -12,6 +12,7 @@ use tokio::task::AbortHandle;
 use super::door;
 use super::endpoints::Endpoint;
 use super::fault::Fault;
+use super::introspection::Issued;
 use super::signing_key::SigningKey;
 use super::token::TokenBuilder;
 use crate::clock::{Clock, SystemClock};
@@ -19,7 +20,8 @@ use crate::remote::http_client::HttpClient;
 use crate::verify::algorithm::Algorithm;
 
 /// An authorization server for tests and demonstrations: discovery in both forms (RFC 8414, OpenID
-/// Connect), key set with rotation, and a token endpoint for client credentials (RFC 6749 section 4.4).
+/// Connect), key set with rotation, a token endpoint for client credentials (RFC 6749 section 4.4), introspection
+/// (RFC 7662, RFC 9701) and revocation (RFC 7009). Clients authenticate with a secret or an assertion.
 ///
 /// It is a real server in that a resource server cannot tell the difference, and a toy in that it
 /// keeps no users and gives any registered client what it asks for. Never put it on a network.
@@ -46,6 +48,7 @@ pub(super) struct State {
     pub(super) url: String,
     pub(super) changing: Mutex<Changing>,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) issued: Issued,
 }
 
 pub(super) struct Changing {
@@ -54,6 +57,10 @@ pub(super) struct Changing {
     /// Further members of the key set, such as keys nobody can use.
     pub(super) odd_keys: Vec<Value>,
     pub(super) clients: HashMap<String, String>,
+    pub(super) client_keys: HashMap<String, SigningKey>,
+    /// Their `jti`: each may be used once.
+    pub(super) used_assertions: HashSet<String>,
+    pub(super) revoked: HashSet<String>,
     pub(super) overrides: HashMap<Endpoint, Response<Bytes>>,
     pub(super) faults: HashMap<Endpoint, Fault>,
     pub(super) etags: bool,
@@ -98,9 +105,19 @@ impl TestIssuer {
         door::InProcess(self.state.clone())
     }
 
-    /// A token to be shaped and signed with the current key.
+    /// A token to be shaped, and signed with the current key or made opaque.
     pub fn token(&self) -> TokenBuilder {
-        TokenBuilder::new(self.url(), self.key(), self.state.clock.wall())
+        TokenBuilder::new(self.url(), self.key(), self.state.clock.wall()).listed_in(&self.state.issued)
+    }
+
+    /// The introspection endpoint says from now on that this token, opaque or not, is not active.
+    pub fn revoke(&self, token: &str) {
+        self.state.changing().revoked.insert(token.into());
+    }
+
+    /// The opposite of [`revoke`](TestIssuer::revoke), which no real server does: to see how long a refusal is believed.
+    pub fn restore(&self, token: &str) {
+        self.state.changing().revoked.remove(token);
     }
 
     /// The current signing key.
@@ -130,9 +147,15 @@ impl TestIssuer {
         self.state.changing().odd_keys.push(jwk);
     }
 
-    /// Registers a client for the token endpoint. `test-client` with `test-secret` is there already.
+    /// Registers a client for the endpoints that ask who calls. `test-client` with `test-secret` is there already.
     pub fn register_client(&self, id: &str, secret: &str) {
         self.state.changing().clients.insert(id.into(), secret.into());
+    }
+
+    /// Registers a client that authenticates with assertions (`private_key_jwt`, RFC 7523) signed with this key; its
+    /// private part is [`SigningKey::private_key_pem`].
+    pub fn register_client_key(&self, id: &str, key: &SigningKey) {
+        self.state.changing().client_keys.insert(id.into(), key.clone());
     }
 
     /// Lets an endpoint give this answer until told otherwise (`None`): an outage, a redirect, nonsense.
@@ -183,12 +206,15 @@ impl State {
             keys: vec![SigningKey::generate(Algorithm::ES256)],
             odd_keys: Vec::new(),
             clients: HashMap::from([("test-client".into(), "test-secret".into())]),
+            client_keys: HashMap::new(),
+            used_assertions: HashSet::new(),
+            revoked: HashSet::new(),
             overrides: HashMap::new(),
             faults: HashMap::new(),
             etags: false,
             requests: HashMap::new(),
         };
-        Arc::new(State { url, changing: Mutex::new(changing), clock })
+        Arc::new(State { url, changing: Mutex::new(changing), clock, issued: Issued::default() })
     }
 
     pub(super) fn jwks(&self) -> Value {

@@ -45,6 +45,7 @@
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::string_slice, reason = "a test tool may panic")]
 
 mod claims;
+mod clients;
 mod clock;
 mod delivery;
 mod door;
@@ -52,6 +53,7 @@ mod dpop_proof;
 mod draft;
 mod endpoints;
 mod fault;
+mod introspection;
 mod issuer;
 mod signing_key;
 mod token;

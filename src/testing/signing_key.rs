@@ -22,14 +22,15 @@ pub struct SigningKey {
     kid: String,
     algorithm: Algorithm,
     private: Private,
+    /// PKCS #8; none for a shared secret.
+    pkcs8: Option<Vec<u8>>,
     public: Value,
 }
 
 #[derive(Clone)]
 enum Private {
     Jwt(JwtAlgorithm, EncodingKey),
-    /// PKCS #8.
-    Es512(Vec<u8>),
+    Es512,
 }
 
 impl SigningKey {
@@ -46,7 +47,7 @@ impl SigningKey {
     /// A shared secret.
     pub fn secret(algorithm: Algorithm, secret: &[u8]) -> Self {
         let private = Private::Jwt(jwt_algorithm(algorithm), EncodingKey::from_secret(secret));
-        SigningKey::named(algorithm, private, json!({"kty": "oct", "k": base64url::encode(secret)}))
+        SigningKey::named(algorithm, private, None, json!({"kty": "oct", "k": base64url::encode(secret)}))
     }
 
     fn rsa(algorithm: Algorithm) -> Self {
@@ -57,7 +58,8 @@ impl SigningKey {
         let pkcs1 = pkcs8.as_ref().get(26..).unwrap_or_default();
         let private = Private::Jwt(jwt_algorithm(algorithm), EncodingKey::from_rsa_der(pkcs1));
         let (n, e) = (base64url::encode(&public.n), base64url::encode(&public.e));
-        SigningKey::named(algorithm, private, json!({"kty": "RSA", "n": n, "e": e}))
+        let der = Some(pkcs8.as_ref().to_vec());
+        SigningKey::named(algorithm, private, der, json!({"kty": "RSA", "n": n, "e": e}))
     }
 
     fn ec(algorithm: Algorithm, curve: Curve) -> Self {
@@ -69,12 +71,13 @@ impl SigningKey {
         let pair = EcdsaKeyPair::generate(signing).expect("key generation");
         let pkcs8 = pair.to_pkcs8v1().expect("encoding");
         let private = match curve {
-            Curve::P521 => Private::Es512(pkcs8.as_ref().to_vec()),
+            Curve::P521 => Private::Es512,
             _ => Private::Jwt(jwt_algorithm(algorithm), EncodingKey::from_ec_der(pkcs8.as_ref())),
         };
         let (x, y) = pair.public_key().as_ref().get(1..).unwrap_or_default().split_at(curve.size());
         let (x, y) = (base64url::encode(x), base64url::encode(y));
-        SigningKey::named(algorithm, private, json!({"kty": "EC", "crv": curve.name(), "x": x, "y": y}))
+        let der = Some(pkcs8.as_ref().to_vec());
+        SigningKey::named(algorithm, private, der, json!({"kty": "EC", "crv": curve.name(), "x": x, "y": y}))
     }
 
     fn ed25519(algorithm: Algorithm) -> Self {
@@ -82,15 +85,16 @@ impl SigningKey {
         let pkcs8 = pair.to_pkcs8v1().expect("encoding");
         let private = Private::Jwt(JwtAlgorithm::EdDSA, EncodingKey::from_ed_der(pkcs8.as_ref()));
         let x = base64url::encode(pair.public_key().as_ref());
-        SigningKey::named(algorithm, private, json!({"kty": "OKP", "crv": "Ed25519", "x": x}))
+        let der = Some(pkcs8.as_ref().to_vec());
+        SigningKey::named(algorithm, private, der, json!({"kty": "OKP", "crv": "Ed25519", "x": x}))
     }
 
-    fn named(algorithm: Algorithm, private: Private, mut public: Value) -> Self {
+    fn named(algorithm: Algorithm, private: Private, pkcs8: Option<Vec<u8>>, mut public: Value) -> Self {
         let kid = base64url::encode(&crypto::sha256(public.to_string().as_bytes()))[..11].to_owned();
         public["kid"] = json!(kid);
         public["alg"] = json!(algorithm.as_str());
         public["use"] = json!("sig");
-        SigningKey { kid, algorithm, private, public }
+        SigningKey { kid, algorithm, private, pkcs8, public }
     }
 
     /// The same key published under another name.
@@ -145,6 +149,14 @@ impl SigningKey {
         key.thumbprint().expect("a public key").to_owned()
     }
 
+    /// The private part in PEM (PKCS #8), for a client that authenticates with it; empty for a shared secret.
+    pub fn private_key_pem(&self) -> String {
+        let Some(der) = &self.pkcs8 else { return String::new() };
+        let text = base64url::encode_standard(der);
+        let lines: Vec<&str> = (0..text.len()).step_by(64).map(|at| &text[at..text.len().min(at + 64)]).collect();
+        format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", lines.join("\n"))
+    }
+
     /// Signs a message.
     pub fn sign(&self, message: &[u8]) -> Vec<u8> {
         match &self.private {
@@ -152,7 +164,8 @@ impl SigningKey {
                 let signer = (DEFAULT_PROVIDER.signer_factory)(algorithm, key).expect("a key of this kind");
                 signer.try_sign(message).expect("signing")
             }
-            Private::Es512(pkcs8) => {
+            Private::Es512 => {
+                let pkcs8 = self.pkcs8.as_deref().unwrap_or_default();
                 let pair = EcdsaKeyPair::from_pkcs8(&lc::ECDSA_P521_SHA512_FIXED_SIGNING, pkcs8).expect("our own key");
                 pair.sign(&SystemRandom::new(), message).expect("signing").as_ref().to_vec()
             }

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use serde_json::json;
 
 use super::draft::{Draft, any_shape};
+use super::introspection::Issued;
 use super::signing_key::SigningKey;
 use crate::clock::unix_seconds;
 use crate::verify::{base64url, crypto};
@@ -28,6 +29,7 @@ use crate::verify::{base64url, crypto};
 pub struct TokenBuilder {
     now: u64,
     draft: Draft,
+    issued: Issued,
 }
 
 any_shape!(TokenBuilder);
@@ -45,7 +47,12 @@ impl TokenBuilder {
             "exp": now + 600,
         });
         let header = json!({"typ": "at+jwt", "alg": key.algorithm().as_str(), "kid": key.kid()});
-        TokenBuilder { now, draft: Draft::new(key, header, members) }
+        TokenBuilder { now, draft: Draft::new(key, header, members), issued: Issued::default() }
+    }
+
+    /// Where the issuer finds its opaque tokens again.
+    pub(super) fn listed_in(self, issued: &Issued) -> Self {
+        TokenBuilder { issued: issued.clone(), ..self }
     }
 
     /// The subject (`sub`).
@@ -93,5 +100,17 @@ impl TokenBuilder {
     /// Signs with this key, and names it and its algorithm in the header.
     pub fn key(self, key: &SigningKey) -> Self {
         self.header("alg", key.algorithm().as_str()).header("kid", key.kid()).signed_by(key)
+    }
+
+    /// An opaque token of 43 random letters: what it stands for is told by the introspection endpoint of its issuer only.
+    pub fn opaque(self) -> String {
+        let token = base64url::encode(&crypto::random::<32>());
+        self.opaque_as(&token)
+    }
+
+    /// An opaque token with this very text.
+    pub fn opaque_as(self, text: &str) -> String {
+        self.issued.insert(text, self.draft.into_payload());
+        text.into()
     }
 }

@@ -55,6 +55,9 @@ struct Verified<T> {
 #[derive(Default)]
 struct View(OnceLock<Box<(Arc<dyn Any + Send + Sync>, View)>>);
 
+/// The end of a token whose issuer names none: later than any moment.
+pub(crate) const NO_END: u64 = u64::MAX;
+
 /// The judged members of a payload. Times are seconds since 1970.
 #[derive(Debug)]
 pub(crate) struct ClaimSet {
@@ -65,6 +68,7 @@ pub(crate) struct ClaimSet {
     pub(crate) scope: Scope,
     pub(crate) roles: Box<[Box<str>]>,
     pub(crate) jwt_id: Option<Box<str>>,
+    /// [`NO_END`] where the issuer does not say.
     pub(crate) expires_at: u64,
     pub(crate) not_before: Option<u64>,
     pub(crate) issued_at: Option<u64>,
@@ -208,9 +212,11 @@ impl<T> Claims<T> {
         self.set().jwt_id.as_deref()
     }
 
-    /// When the token ends (`exp`); the server's leeway comes on top.
-    pub fn expires_at(&self) -> SystemTime {
-        from_unix_seconds(self.set().expires_at)
+    /// When the token ends (`exp`); the server's leeway comes on top. Every JWT says so; an opaque token's issuer need
+    /// not (RFC 7662 section 2.2), and then nobody knows: `None`.
+    pub fn expires_at(&self) -> Option<SystemTime> {
+        let end = self.set().expires_at;
+        (end != NO_END).then(|| from_unix_seconds(end))
     }
 
     /// When the token was issued (`iat`).

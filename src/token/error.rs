@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub(crate) use super::reason::Reason;
 use super::request::Scheme;
 
 /// Whose matter a refusal is. Decides the status, which stands at each variant.
@@ -30,115 +31,6 @@ pub enum ErrorKind {
     Unavailable,
     /// The service is wired wrongly, for example a layer is missing: 500.
     Misconfigured,
-}
-
-/// The stable reasons. One row each: code, kind, what would fix it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Reason {
-    AlgorithmNotAllowed,
-    AlgorithmPinned,
-    AudienceMismatch,
-    BearerNotTaken,
-    CertificateBound,
-    ClaimInvalid,
-    ClaimMissing,
-    #[cfg_attr(not(feature = "axum"), expect(dead_code, reason = "only the extractors ask for a type of claims"))]
-    ClaimsMismatch,
-    ClockNotSet,
-    ConfirmationUnknown,
-    CriticalHeader,
-    Expired,
-    HeaderContradictsPayload,
-    HeaderInvalid,
-    IdToken,
-    InsufficientScope,
-    InsufficientUserAuthentication,
-    IssuedInFuture,
-    IssuerUnknown,
-    KeyAmbiguous,
-    KeyMismatch,
-    KeyPublishedPrivately,
-    KeyUnknown,
-    KeysBusy,
-    KeysUnavailable,
-    LayerMissing,
-    MalformedCredentials,
-    MissingToken,
-    NonceNeeded,
-    NotAJwt,
-    NotYetValid,
-    PathAmbiguous,
-    PayloadInvalid,
-    ProofInvalid,
-    ProofKeyMismatch,
-    ProofMissing,
-    ProofQuota,
-    ProofReplayed,
-    ReplayStoreFull,
-    ReplayStoreUnavailable,
-    SenderConstrained,
-    SeveralTokens,
-    SignatureInvalid,
-    StrayProof,
-    TokenNotBound,
-    TokenTooLarge,
-    TypeNotAccepted,
-}
-
-impl Reason {
-    #[rustfmt::skip]
-    const fn row(self) -> (&'static str, ErrorKind, &'static str) {
-        use ErrorKind::*;
-        match self {
-            Reason::AlgorithmNotAllowed => ("algorithm_not_allowed", InvalidToken, "allow it with `Issuer::algorithms(..)` if the issuer really signs with it"),
-            Reason::AlgorithmPinned => ("algorithm_pinned", InvalidToken, "this key signed with another algorithm before; the issuer should publish `alg` with each key and use one key for one algorithm"),
-            Reason::AudienceMismatch => ("audience_mismatch", InvalidToken, "the client must ask the issuer for a token for this resource, or add the audience with `audience(..)` if it names this service"),
-            Reason::BearerNotTaken => ("bearer_not_taken", MissingToken, "this server takes DPoP only (`Dpop::require()`); the client must send `Authorization: DPoP <token>` with a proof"),
-            Reason::CertificateBound => ("certificate_bound", InvalidToken, "the token is bound to a client certificate and no certificate source is configured"),
-            Reason::ClaimInvalid => ("claim_invalid", InvalidToken, "the issuer writes this claim in another form; `Issuer::scope_claim(..)` names a scope that is an array"),
-            Reason::ClaimMissing => ("claim_missing", InvalidToken, "let the issuer add the claim, or relax the list with `Issuer::required_claims(..)`"),
-            Reason::ClaimsMismatch => ("claims_mismatch", InvalidToken, "the token does not fit the type `T` of `Claims<T>`; make the member optional or let the issuer add it"),
-            Reason::ClockNotSet => ("clock_not_set", Unavailable, "the system clock stands before this release was made; set it"),
-            Reason::ConfirmationUnknown => ("confirmation_unknown", InvalidToken, "the token is bound (`cnf`) in a way that cannot be checked here"),
-            Reason::CriticalHeader => ("critical_header", InvalidToken, "the token demands a JWS extension (`crit` or `b64`); none is implemented"),
-            Reason::Expired => ("token_expired", InvalidToken, "the client must renew its token; if it is fresh, compare the clocks"),
-            Reason::HeaderContradictsPayload => ("header_contradicts_payload", InvalidToken, "`iss`, `sub` or `aud` stands in the header with another value than in the payload"),
-            Reason::HeaderInvalid => ("header_invalid", InvalidToken, "the JOSE header is not one flat JSON object with a string `alg`"),
-            Reason::IdToken => ("id_token", InvalidToken, "the client sent an ID token or another JWT that is no access token"),
-            Reason::InsufficientScope => ("insufficient_scope", InsufficientScope, "the client must ask the issuer for the required scopes, or the caller lacks what the requirement in `detail` names"),
-            Reason::InsufficientUserAuthentication => ("insufficient_user_authentication", InsufficientUserAuthentication, "the client must send the user through the issuer again, with the `acr_values` and `max_age` of the challenge"),
-            Reason::IssuedInFuture => ("issued_in_future", InvalidToken, "`iat` is more than 60 s ahead; compare the clocks"),
-            Reason::IssuerUnknown => ("issuer_unknown", InvalidToken, "add the issuer with `issuer(..)` if it is to be trusted; it is compared byte for byte"),
-            Reason::KeyAmbiguous => ("key_ambiguous", InvalidToken, "several keys fit the token; the issuer must send a `kid` that names one"),
-            Reason::KeyMismatch => ("key_mismatch", InvalidToken, "the key of that `kid` does not serve the token's algorithm"),
-            Reason::KeyPublishedPrivately => ("private_key_published", InvalidToken, "the issuer publishes the private part of this key; anybody can sign with it: replace the key at the issuer"),
-            Reason::KeyUnknown => ("key_unknown", InvalidToken, "no published key has this `kid`; if the issuer has just rotated, it is read again within the cool-down"),
-            Reason::KeysBusy => ("keys_busy", Unavailable, "too many requests wait for the issuer's keys"),
-            Reason::KeysUnavailable => ("keys_unavailable", Unavailable, "the issuer's keys cannot be fetched; see the events on `tower_bearer::keys`"),
-            Reason::LayerMissing => ("layer_missing", Misconfigured, "put `.layer(AuthLayer::new(server))` outside this route"),
-            Reason::MalformedCredentials => ("malformed_credentials", InvalidRequest, "the header must be `Authorization: Bearer <token>`"),
-            Reason::MissingToken => ("missing_token", MissingToken, "send `Authorization: Bearer <token>`"),
-            Reason::NonceNeeded => ("dpop_nonce_needed", UseDpopNonce, "the client must sign its proof anew with the nonce of this answer; a client that never does cannot do nonces"),
-            Reason::NotAJwt => ("not_a_jwt", InvalidToken, "the token is not a signed JWT (three base64url parts); opaque and encrypted tokens are not taken here"),
-            Reason::NotYetValid => ("token_not_yet_valid", InvalidToken, "`nbf` is ahead; compare the clocks"),
-            Reason::PathAmbiguous => ("path_ambiguous", InvalidRequest, "the client must send the path in normal form: no empty segment, encoded slash, backslash, `;` or NUL, and no broken escape"),
-            Reason::PayloadInvalid => ("payload_invalid", InvalidToken, "the payload is not one JSON object, or a member stands twice"),
-            Reason::ProofInvalid => ("dpop_proof_invalid", InvalidDpopProof, "`detail` names the check of RFC 9449 section 4.3 that failed; for `htu` compare `external_base(..)` with the address that clients call"),
-            Reason::ProofKeyMismatch => ("dpop_key_mismatch", InvalidToken, "the proof is signed by another key than the one the token is bound to (`cnf.jkt`): a stolen token, or a client that lost its key"),
-            Reason::ProofMissing => ("dpop_proof_missing", InvalidDpopProof, "the client must send one `DPoP` header with each request"),
-            Reason::ProofQuota => ("dpop_proof_quota", TooManyRequests, "one key sent more proofs within the window than one key may; look at what this client does"),
-            Reason::ProofReplayed => ("dpop_proof_replayed", InvalidDpopProof, "this proof was used before: the client must sign a new one for each request, also when it repeats one"),
-            Reason::ReplayStoreFull => ("replay_store_full", Unavailable, "more proofs are in their window than the replay store holds; enlarge it or shorten the window"),
-            Reason::ReplayStoreUnavailable => ("replay_store_unavailable", Unavailable, "the replay store gives no answer, so no proof can be told from a replayed one"),
-            Reason::SenderConstrained => ("sender_constrained", InvalidToken, "the token is bound to a key (`cnf.jkt`) and was sent as a plain Bearer token"),
-            Reason::SeveralTokens => ("several_tokens", InvalidRequest, "send one `Authorization` header with one token"),
-            Reason::SignatureInvalid => ("signature_invalid", InvalidToken, "the token was altered or signed by another key"),
-            Reason::StrayProof => ("dpop_proof_beside_bearer", InvalidRequest, "the client sends a DPoP proof with a plain Bearer token: it must ask the issuer for a bound token, and send it with the scheme DPoP"),
-            Reason::TokenNotBound => ("token_not_bound", InvalidToken, "the token holds no `cnf.jkt` and was sent with the scheme DPoP; let the issuer bind it, or send it as Bearer"),
-            Reason::TokenTooLarge => ("token_too_large", InvalidToken, "tokens of more than 16 KiB and headers of more than 4 KiB are refused"),
-            Reason::TypeNotAccepted => ("type_not_accepted", InvalidToken, "RFC 9068 wants `typ` `at+jwt`; accept what the issuer sends with `Issuer::typ(..)`"),
-        }
-    }
 }
 
 /// Why a request was refused.

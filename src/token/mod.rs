@@ -7,6 +7,7 @@ pub(crate) mod error;
 pub(crate) mod json;
 pub(crate) mod json_reader;
 pub(crate) mod key_life;
+mod reason;
 pub(crate) mod refusal;
 pub(crate) mod request;
 pub(crate) mod resource;

@@ -69,6 +69,11 @@ pub(crate) fn encode(bytes: &[u8]) -> String {
     STRICT.encode(bytes)
 }
 
+/// The alphabet of RFC 4648 section 4 with padding, as HTTP's Basic scheme has it.
+pub(crate) fn encode_standard(bytes: &[u8]) -> String {
+    base64::engine::general_purpose::STANDARD.encode(bytes)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,4 +1,4 @@
-//! The only file of the product that names aws-lc-rs: prepared keys, digests, random numbers.
+//! What is made of aws-lc-rs: prepared keys, digests, random numbers.
 
 use std::sync::OnceLock;
 

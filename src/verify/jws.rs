@@ -11,7 +11,7 @@ use crate::token::json::{self, Json, Object};
 use crate::token::request::MAX_TOKEN;
 
 /// Longest header that is decoded.
-const MAX_HEADER: usize = 4 * 1024;
+pub(super) const MAX_HEADER: usize = 4 * 1024;
 
 /// The three parts of a compact JWS, still encoded.
 #[derive(Clone, Copy)]

@@ -1,6 +1,7 @@
 //! Floor 1: the rules. Pure functions of (input, rules, now): no async, no clock, no network.
 
 pub(crate) mod algorithm;
+pub(crate) mod answer;
 pub(crate) mod audience;
 pub(crate) mod base64url;
 pub(crate) mod crypto;
@@ -13,6 +14,8 @@ pub(crate) mod proof_fault;
 pub(crate) mod roca;
 pub(crate) mod roles;
 pub(crate) mod rules;
+pub(crate) mod shape;
+pub(crate) mod signing;
 pub(crate) mod small_order;
 pub(crate) mod target;
 pub(crate) mod times;

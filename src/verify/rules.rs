@@ -80,17 +80,29 @@ impl ClaimRules {
         if self.typ != Typ::AtJwt && !token.header.typ.is_some_and(is_access_token_type) {
             self.refuse_id_token(payload, client_id)?;
         }
-        let text = |name| payload.text(name).map_err(invalid);
+        self.sound(payload, token.text, times, client_id, audience)
+    }
+
+    /// What is left to read once times and audience are judged.
+    pub(super) fn sound<'a>(
+        &self,
+        payload: &'a Object<'a>,
+        text: &'a str,
+        times: Times,
+        client_id: Option<&'a str>,
+        audience: Option<&'a Json<'a>>,
+    ) -> Result<Sound<'a>, AuthError> {
+        let member = |name| payload.text(name).map_err(invalid);
         Ok(Sound {
             times,
-            subject: text("sub")?,
+            subject: member("sub")?,
             client_id,
             audience,
             scope: self.scope(payload)?,
-            jwt_id: text("jti")?,
+            jwt_id: member("jti")?,
             confirmation: confirmation(payload)?,
             payload,
-            text: token.text,
+            text,
         })
     }
 
@@ -132,7 +144,7 @@ impl ClaimRules {
         }
     }
 
-    fn check_lifetime(&self, times: &Times) -> Result<(), AuthError> {
+    pub(super) fn check_lifetime(&self, times: &Times) -> Result<(), AuthError> {
         let Some(limit) = self.max_lifetime else { return Ok(()) };
         let issued = times.issued_at.ok_or_else(|| AuthError::with_detail(Reason::ClaimMissing, "iat"))?;
         if times.expires_at.saturating_sub(issued) > limit {
@@ -141,7 +153,7 @@ impl ClaimRules {
         Ok(())
     }
 
-    fn client<'a>(&self, payload: &'a Object<'a>) -> Result<Option<&'a str>, AuthError> {
+    pub(super) fn client<'a>(&self, payload: &'a Object<'a>) -> Result<Option<&'a str>, AuthError> {
         if let Some(path) = &self.client_claim {
             let claim = payload.at(path);
             let text = claim.map(|claim| claim.as_str().ok_or_else(|| invalid("the client is not a string")));
@@ -212,7 +224,7 @@ pub(crate) struct Sound<'a> {
     audience: Option<&'a Json<'a>>,
     scope: Cow<'a, str>,
     jwt_id: Option<&'a str>,
-    confirmation: Option<Confirmation>,
+    pub(super) confirmation: Option<Confirmation>,
     payload: &'a Object<'a>,
     text: &'a str,
 }
@@ -231,7 +243,7 @@ pub(super) fn boxed<'a>(texts: impl Iterator<Item = &'a str> + Clone) -> Box<[Bo
 }
 
 /// A `typ` without a slash means `application/...` (RFC 7515 section 4.1.9).
-fn media_type(typ: &str) -> &str {
+pub(super) fn media_type(typ: &str) -> &str {
     const PREFIX: &str = "application/";
     match typ.get(..PREFIX.len()) {
         Some(start) if start.eq_ignore_ascii_case(PREFIX) => typ.get(PREFIX.len()..).unwrap_or(typ),

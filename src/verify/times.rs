@@ -1,5 +1,6 @@
 //! NumericDate (RFC 7519 section 2) and the comparisons made with it. All in whole seconds.
 
+use crate::token::claims::NO_END;
 use crate::token::error::{AuthError, Reason};
 use crate::token::json::{Json, Object};
 
@@ -25,6 +26,15 @@ impl Times {
             expires_at: exp.ok_or_else(|| AuthError::with_detail(Reason::ClaimMissing, "exp"))?,
             not_before: date(payload, "nbf", Round::Up)?,
             issued_at: date(payload, "iat", Round::Up)?,
+        })
+    }
+
+    /// The same where `exp` may be absent: what an issuer says of an opaque token (RFC 7662 section 2.2).
+    pub(crate) fn read_open(members: &Object<'_>) -> Result<Self, AuthError> {
+        Ok(Times {
+            expires_at: date(members, "exp", Round::Down)?.unwrap_or(NO_END),
+            not_before: date(members, "nbf", Round::Up)?,
+            issued_at: date(members, "iat", Round::Up)?,
         })
     }
 

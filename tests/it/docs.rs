@@ -10,7 +10,7 @@ fn text(path: &str) -> String {
 
 #[test]
 fn the_table_of_reason_codes_is_that_of_the_code() {
-    let (code, page) = (text("src/token/error.rs"), text("src/docs/security.md"));
+    let (code, page) = (text("src/token/reason.rs"), text("src/docs/security.md"));
     // Reason::Expired => ("token_expired", InvalidToken, "the client ..."),
     let rows = code.lines().filter(|line| line.trim_start().starts_with("Reason::") && line.contains("=> (\""));
     let rows: BTreeMap<&str, (&str, &str)> = rows

@@ -43,6 +43,16 @@ impl FaultyClient {
         self.log.lock().unwrap().iter().map(|request| request.uri().to_string()).collect()
     }
 
+    /// The calls, in order.
+    pub fn requests(&self) -> Vec<Request<Bytes>> {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// How many hold this client: this one, and whoever keeps or uses a clone.
+    pub fn clones(&self) -> usize {
+        Arc::strong_count(&self.inner)
+    }
+
     /// The last call.
     pub fn last(&self) -> Request<Bytes> {
         self.log.lock().unwrap().last().expect("somebody called").clone()

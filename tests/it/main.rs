@@ -38,6 +38,8 @@ mod forward;
 mod gateway;
 mod grpc;
 mod http_auth;
+mod introspection;
+mod introspection_outage;
 mod jws;
 mod jwt_claims;
 mod key_etag;

@@ -9,6 +9,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, Prometheu
 use tower_bearer::testing::{Endpoint, SigningKey};
 use tower_bearer::{Algorithm, AuditSink, metric_names};
 
+use crate::introspection::test_client;
 use crate::privacy::{bearer, send};
 use crate::support::{AS, Fixture};
 
@@ -34,7 +35,7 @@ async fn requests_cache_keys_and_times_are_counted() {
     let (recorder, handle) = recorder();
     let _guard = metrics::set_default_local_recorder(&recorder);
     let (sink, _events) = AuditSink::channel(1);
-    let fixture = Fixture::with(|issuer| issuer, |builder| builder.audit_sink(sink));
+    let fixture = Fixture::with(|issuer| issuer.introspection(test_client()), |builder| builder.audit_sink(sink));
     let token = fixture.token().scope("a").sign();
     for _ in 0..3 {
         send(&fixture, "a", &format!("Bearer {token}")).await.assert_ok();
@@ -42,20 +43,23 @@ async fn requests_cache_keys_and_times_are_counted() {
     bearer(&fixture, "a", fixture.token()).await.assert_is();
     bearer(&fixture, "a", fixture.token().expired()).await.assert_it();
     send(&fixture, "a", "Bearer").await;
+    let opaque = fixture.token().scope("a").opaque();
+    send(&fixture, "a", &format!("Bearer {opaque}")).await.assert_ok();
     fixture.clock.advance(Duration::from_secs(10));
     fixture.server.record_gauges();
     let text = handle.render();
     let outcome = |code: &str| value(&text, &format!("{}{{outcome=\"{code}\"}}", metric_names::REQUESTS));
     let codes = ["authenticated", "insufficient_scope", "token_expired", "malformed_credentials"];
-    assert_eq!(codes.map(outcome), [4.0, 1.0, 1.0, 1.0], "{text}");
-    assert_eq!((value(&text, metric_names::CACHE_HITS), value(&text, metric_names::CACHE_MISSES)), (2.0, 3.0));
+    assert_eq!(codes.map(outcome), [5.0, 1.0, 1.0, 1.0], "{text}");
+    assert_eq!((value(&text, metric_names::CACHE_HITS), value(&text, metric_names::CACHE_MISSES)), (2.0, 4.0));
     assert_eq!(value(&text, metric_names::CACHE_ENTRIES), 2.0);
     assert!(value(&text, metric_names::CACHE_BYTES) > 0.0);
     let of_issuer = |name: &str, more: &str| value(&text, &format!("{name}{{issuer=\"{AS}\"{more}}}"));
     assert_eq!(of_issuer(metric_names::KEY_REFRESHES, ",outcome=\"ok\""), 1.0);
     assert_eq!(of_issuer(metric_names::KEY_AGE_SECONDS, ""), 10.0);
-    assert_eq!(value(&text, &format!("{}_count", metric_names::VERIFICATION_SECONDS)), 3.0);
-    assert_eq!(value(&text, &format!("{}_count", metric_names::AUTHORIZATION_SECONDS)), 4.0);
+    assert_eq!(value(&text, &format!("{}_count", metric_names::VERIFICATION_SECONDS)), 4.0);
+    assert_eq!(of_issuer(metric_names::INTROSPECTIONS, ",outcome=\"active\""), 1.0);
+    assert_eq!(value(&text, &format!("{}_count", metric_names::AUTHORIZATION_SECONDS)), 5.0);
     assert!(value(&text, metric_names::AUDIT_DROPPED) > 0.0);
     for name in metric_names::ALL {
         assert!(text.contains(&format!("# TYPE {name} ")), "{name} in {text}");

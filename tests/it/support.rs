@@ -51,6 +51,12 @@ impl Fixture {
         self.issuer.token()
     }
 
+    /// The clock's time of day in seconds.
+    pub fn now(&self) -> u64 {
+        let wall = self.clock.wall().duration_since(std::time::UNIX_EPOCH);
+        wall.map_or(0, |since| since.as_secs())
+    }
+
     /// Sends `B token`.
     pub async fn bearer(&self, token: &str) -> Outcome {
         self.send(get().header("authorization", format!("Bearer {token}")).body(()).unwrap()).await

@@ -161,7 +161,6 @@ fn what_is_not_built_yet_is_refused_by_name() {
     for (key, value) in [("metadata_url", "http://as:8080/"), ("ca_file", "ca.pem")] {
         of_an_issuer(&format!("{key} = \"{value}\""), key, value, not_built);
     }
-    of_an_issuer("[issuers.introspection]\nclient_secret = \"s\"", "introspection", "{...}", not_built);
 }
 
 #[test]
