@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::mpsc;
 
@@ -17,15 +17,24 @@ pub struct AuditEvent {
     pub time: SystemTime,
     /// `authenticated`, `authorized` or the reason code of a refusal.
     pub code: &'static str,
+    /// `passed`, `refused`, or `ended` for an answer that was cut.
+    pub verdict: &'static str,
     /// The issuer of a verified token.
     pub issuer: Option<String>,
     /// The subject of a verified token.
     pub subject: Option<String>,
     /// The client of a verified token.
     pub client_id: Option<String>,
+    /// The template of the route, such as `/orders/{id}`, where it is known; see
+    /// [`audit_route`](crate::ResourceServerBuilder::audit_route). Never the path as it was sent.
+    pub route: Option<String>,
+    /// The requirement that was judged; only of an authorization.
+    pub requirement: Option<String>,
     /// The scopes that were required, or those a refused client has to ask for, separated by spaces.
     pub required_scope: Option<String>,
-    /// The requirement that was checked, or what was found wrong; escaped and bounded.
+    /// How long an authorization took.
+    pub took: Option<Duration>,
+    /// What was found wrong, of a requirement the part that is not met; escaped and bounded.
     pub detail: Option<String>,
     /// What would fix a refusal.
     pub remedy: Option<&'static str>,

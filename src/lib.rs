@@ -50,7 +50,11 @@
 //! | describe an issuer: keys, algorithms, `typ`, claims | [`Issuer`], [`Algorithm`], [`Typ`], [`Jwks`] |
 //! | let only verified requests through | [`AuthLayer`]; anonymous ones, too: [`AuthLayer::optional`] |
 //! | ask for scopes on a route | [`RequireScope::all`], [`RequireScope::any`]; as a type: [`Scoped`] |
-//! | ask for scopes, roles and claims | [`Require`] with a [`Requirement`], a value or a text |
+//! | ask for scopes, roles and claims | [`Require`] with a [`Requirement`], a value or a text; as a type: [`Permitted`] |
+//! | ask for a stronger or newer login | [`Require::acr`], [`Require::max_age`] (RFC 9470) |
+//! | ask inside a handler | [`Claims::require`] |
+//! | say what roles grant, and which scopes cover others | [`RoleMap`], [`ResourceServerBuilder::scope_implies`] |
+//! | let something else decide | [`Decider`] with [`Require::decider`] |
 //! | ask for something by method and path, where there are no routes to hang layers on | [`RequireRules`], [`AccessRules`] |
 //! | find a rule by method and path | [`RouteRules`], [`normalize_path`] |
 //! | tell a service inside who calls, in header fields | [`ForwardLayer`] |
@@ -151,6 +155,7 @@ mod server;
 mod store;
 mod telemetry;
 mod token;
+mod told;
 mod verify;
 
 #[cfg(any(doc, doctest))]
@@ -184,19 +189,23 @@ pub use middleware::auth::{Auth, AuthLayer};
 pub use middleware::auth_future::ResponseFuture;
 pub use middleware::body::{BytesBody, EmptyBody, MapBody, RefusalBody};
 pub use middleware::cors::{CORS_EXPOSED_HEADERS, CORS_REQUEST_HEADERS};
+pub use middleware::decide::{Decided, DecidedFuture, RequireDecision};
 pub use middleware::expiry::{EndStreamsAtExpiry, EndingAuthLayer, WithExpiry, WithExpiryFuture};
 pub use middleware::expiry_body::{StreamExpired, UntilExpiry};
 #[cfg(feature = "axum")]
-pub use middleware::extract::{AuthRejection, RequiredScopes, Scoped};
+pub use middleware::extract::{Permitted, Policy, RequiredScopes, Scoped};
 pub use middleware::forward::{Forward, ForwardLayer};
 pub use middleware::metadata::{MetadataService, ProtectedResourceMetadata};
+pub use middleware::rejection::AuthRejection;
 pub use middleware::require::{Require, Required, RequiredFuture};
 pub use middleware::require_scope::RequireScope;
 pub use middleware::rules::{RequireRules, RulesHandle};
 pub use middleware::rules_service::{Ruled, RuledFuture};
 pub use policy::access::{Access, AccessRules};
+pub use policy::decider::{Decider, DeciderFuture, Verdict};
 pub use policy::expression::RequirementError;
 pub use policy::path::normalize_path;
+pub use policy::predicate::Predicates;
 pub use policy::requirement::Requirement;
 pub use policy::routes::{RouteError, RouteRules};
 pub use remote::health::{IssuerHealth, KeyState};
@@ -221,4 +230,5 @@ pub use token::scope::Scope;
 pub use verify::algorithm::{Algorithm, UnknownAlgorithm};
 pub use verify::jwk::{Jwk, JwkError};
 pub use verify::jwks::{Jwks, JwksError};
+pub use verify::role_map::RoleMap;
 pub use verify::rules::Typ;

@@ -1,25 +1,26 @@
 //! Every event this crate emits, once. No token, proof or secret ever stands in one.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use tracing::level_filters::LevelFilter;
 use tracing::{debug, error, info, warn};
 
-use crate::audit::AuditEvent;
 use crate::clock::unix_seconds;
-use crate::meters;
+use crate::meters::{self, Stopwatch};
 use crate::token::claims::ClaimSet;
 use crate::token::error::{AuthError, ErrorKind};
 use crate::token::resource::Resource;
 use crate::token::untrusted::Untrusted;
+use crate::told::Told;
+pub(crate) use crate::told::{Checked, Decision};
 
 /// The target of the audit events: one for each decision, a refusal at `info`, a pass at `debug`.
 ///
 /// Fields: `code` (stable, see [`AuthError::code`]; `authenticated` or `authorized` for a pass; `stream_expired`
-/// where an answer was cut at the end of its token), `issuer`,
-/// `subject`, `client_id` (of verified tokens only), `required_scope`, `detail`, `remedy`. For sinks other than
-/// `tracing` there is [`AuditSink`](crate::AuditSink).
+/// where an answer was cut at the end of its token), `verdict` (`passed`, `refused` or `ended`), `issuer`, `subject`,
+/// `client_id` (of verified tokens only), `detail`, `remedy`; of an authorization also `route`, `requirement`,
+/// `required_scope`, `took_ns`. For sinks other than `tracing` there is [`AuditSink`](crate::AuditSink).
 pub const AUDIT_TARGET: &str = "tower_bearer::audit";
 
 /// The target of the events about issuers' keys: what was fetched, what failed, what was skipped.
@@ -48,33 +49,55 @@ pub const WIRING_TARGET: &str = "tower_bearer::wiring";
 /// ```
 pub const SPAN_FIELDS: [&str; 4] = ["auth.outcome", "auth.issuer", "auth.subject", "auth.client_id"];
 
-/// What was decided about a request.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Decision<'a> {
-    Authenticated,
-    Authorized { scopes: &'a str, required: &'a str },
-    Refused(&'a AuthError),
+/// Measures an authorization where somebody wants to know.
+pub(crate) struct Watch {
+    meter: Stopwatch,
+    start: Option<Instant>,
 }
 
-impl Decision<'_> {
-    fn code(&self) -> &'static str {
-        match self {
-            Decision::Authenticated => "authenticated",
-            Decision::Authorized { .. } => "authorized",
-            Decision::Refused(error) => error.code(),
-        }
+impl Watch {
+    pub(crate) fn start(resource: Option<&Resource>) -> Self {
+        let has_sink = resource.is_some_and(|resource| resource.audit_sink.is_some());
+        let listens = has_sink || LevelFilter::current() != LevelFilter::OFF;
+        Watch { meter: Stopwatch::start(), start: listens.then(Instant::now) }
+    }
+
+    pub(crate) fn is_heard(&self) -> bool {
+        self.start.is_some()
+    }
+
+    /// `None` where nobody listens.
+    pub(crate) fn stop(self) -> Option<Duration> {
+        self.meter.authorized();
+        self.start.map(|start| start.elapsed())
     }
 }
 
-/// Tells of a decision, once: metrics, the current span, the audit event. `claims` only if the token was verified;
-/// `resource` is absent only where the layer is missing.
+/// Tells of a decision about who calls, once: metrics, the current span, the audit event. `claims` only if the token was
+/// verified; `resource` is absent only where the layer is missing.
 pub(crate) fn decided(decision: Decision<'_>, claims: Option<&ClaimSet>, resource: Option<&Resource>) {
-    if !matches!(decision, Decision::Authorized { .. }) {
+    tell(decision, None, claims, resource);
+}
+
+/// Tells of a decision about what the caller may do.
+pub(crate) fn authorized(
+    result: &Result<(), AuthError>,
+    checked: Checked<'_>,
+    claims: Option<&ClaimSet>,
+    resource: Option<&Resource>,
+) {
+    let decision = result.as_ref().map_or_else(Decision::Refused, |()| Decision::Authorized);
+    tell(decision, Some(checked), claims, resource);
+}
+
+#[inline]
+fn tell(decision: Decision<'_>, checked: Option<Checked<'_>>, claims: Option<&ClaimSet>, resource: Option<&Resource>) {
+    if !matches!(decision, Decision::Authorized) {
         meters::request(decision.code());
     }
     record_on_span(decision.code(), claims);
-    let told = Told::of(decision, claims);
-    told.write(matches!(decision, Decision::Refused(_)));
+    let told = Told { decision, checked, claims };
+    told.write();
     if let Some(sink) = resource.and_then(|resource| resource.audit_sink.as_ref()) {
         sink.send(told.event());
     }
@@ -96,73 +119,6 @@ impl OncePerMinute {
         let minute = unix_seconds(now) / 60;
         self.0.swap(minute, Ordering::Relaxed) != minute
     }
-}
-
-/// What is told of a decision, borrowed: most of the time nobody listens.
-struct Told<'a> {
-    code: &'static str,
-    claims: Option<&'a ClaimSet>,
-    required_scope: Option<&'a str>,
-    detail: Option<&'a str>,
-    remedy: Option<&'static str>,
-}
-
-impl<'a> Told<'a> {
-    fn of(decision: Decision<'a>, claims: Option<&'a ClaimSet>) -> Self {
-        let (required_scope, detail, remedy) = match decision {
-            Decision::Authenticated => (None, None, None),
-            Decision::Authorized { scopes, required } => {
-                (Some(scopes).filter(|scopes| !scopes.is_empty()), Some(required), None)
-            }
-            Decision::Refused(error) => (error.required_scope(), error.detail(), Some(error.remedy())),
-        };
-        Told { code: decision.code(), claims, required_scope, detail, remedy }
-    }
-
-    fn issuer(&self) -> Option<&'a str> {
-        self.claims.map(|claims| claims.issuer.as_ref())
-    }
-
-    fn subject(&self) -> Option<String> {
-        shown(self.claims?.subject.as_deref())
-    }
-
-    fn client_id(&self) -> Option<String> {
-        shown(self.claims?.client_id.as_deref())
-    }
-
-    /// The values stand inside the macros, which read them only where somebody listens.
-    fn write(&self, refused: bool) {
-        let Told { code, required_scope, detail, remedy, .. } = *self;
-        if refused {
-            info!(
-                target: AUDIT_TARGET, code, issuer = self.issuer(), subject = self.subject().as_deref(),
-                client_id = self.client_id().as_deref(), required_scope, detail, remedy,
-            );
-        } else {
-            debug!(
-                target: AUDIT_TARGET, code, issuer = self.issuer(), subject = self.subject().as_deref(),
-                client_id = self.client_id().as_deref(), required_scope, detail,
-            );
-        }
-    }
-
-    fn event(&self) -> AuditEvent {
-        AuditEvent {
-            time: SystemTime::now(),
-            code: self.code,
-            issuer: self.issuer().map(String::from),
-            subject: self.subject(),
-            client_id: self.client_id(),
-            required_scope: self.required_scope.map(String::from),
-            detail: self.detail.map(String::from),
-            remedy: self.remedy,
-        }
-    }
-}
-
-fn shown(text: Option<&str>) -> Option<String> {
-    text.map(|text| Untrusted(text).to_string())
 }
 
 fn record_on_span(code: &'static str, claims: Option<&ClaimSet>) {
@@ -229,9 +185,8 @@ pub(crate) fn claim_not_forwarded(header: &str, claim: &str, why: &'static str) 
 
 /// An answer was cut at the end of its token.
 pub(crate) fn stream_ended(claims: &ClaimSet) {
-    let (required_scope, detail, remedy) = (None, None, None);
-    let told = Told { code: "stream_expired", claims: Some(claims), required_scope, detail, remedy };
-    told.write(false);
+    let told = Told { decision: Decision::StreamExpired, checked: None, claims: Some(claims) };
+    told.write();
     if let Some(sink) = &claims.resource.audit_sink {
         sink.send(told.event());
     }
@@ -287,7 +242,6 @@ pub(crate) fn body_hook_failed() {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     #[test]
     fn s10_07_a_mistake_in_the_wiring_is_complained_of_once_a_minute() {

@@ -21,7 +21,7 @@ pub struct Settings {
 }
 
 /// Parts of the contract that are not built yet: named in the file they end the start, never ignored.
-const NOT_BUILT: [&str; 3] = ["mtls", "revocation", "roles"];
+const NOT_BUILT: [&str; 2] = ["mtls", "revocation"];
 
 /// The same below `[[issuers]]`.
 const NOT_BUILT_FOR_ISSUERS: [&str; 2] = ["metadata_url", "ca_file"];

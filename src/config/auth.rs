@@ -11,6 +11,7 @@ use crate::error::ConfigError;
 use crate::server::builder::ResourceServerBuilder;
 use crate::server::issuer::Issuer;
 use crate::server::resource_server::ResourceServer;
+use crate::verify::role_map::RoleMap;
 
 /// The settings of a server, read from a table of a configuration file: the same names and defaults as the
 /// setters of [`ResourceServerBuilder`] and [`Issuer`].
@@ -62,6 +63,10 @@ use crate::server::resource_server::ResourceServer;
 /// window_future = "30s"
 /// nonce_secret_file = "nonce"            # 32 bytes in base64url: nonces are then required
 /// replay = "memory"
+///
+/// [roles]                                # role -> what it grants; `role:NAME` for a role that it inherits
+/// admin = ["orders:write", "role:clerk"]
+/// clerk = ["orders:read"]
 ///
 /// [token_cache]
 /// max_bytes = 33554432                   # 0 = off
@@ -174,6 +179,10 @@ fn read_settings(table: &mut ConfigTable, mut builder: ResourceServerBuilder) ->
     if let Some(dpop) = read_dpop(table) {
         builder = builder.dpop(dpop);
     }
+    if let Some(mut roles) = table.table("roles") {
+        builder = builder.roles(read_roles(&mut roles));
+        roles.finish().unwrap_or_else(|error| table.absorb(error));
+    }
     if let Some(mut cache) = table.table("token_cache") {
         if let Some(bytes) = cache.number("max_bytes") {
             builder = builder.token_cache(bytes);
@@ -184,6 +193,22 @@ fn read_settings(table: &mut ConfigTable, mut builder: ResourceServerBuilder) ->
         cache.finish().unwrap_or_else(|error| table.absorb(error));
     }
     builder
+}
+
+/// What a role grants stands beside the roles that it inherits, which begin with `role:`.
+fn read_roles(table: &mut ConfigTable) -> RoleMap {
+    let mut map = RoleMap::new();
+    for role in table.keys() {
+        let (mut grants, mut inherited) = (Vec::new(), Vec::new());
+        for text in table.texts_or_none(&role).unwrap_or_default() {
+            match text.strip_prefix("role:") {
+                Some(other) => inherited.push(other.to_owned()),
+                None => grants.push(text),
+            }
+        }
+        map = map.role(role.as_str(), grants).inherits(role, inherited);
+    }
+    map
 }
 
 impl<'de> Deserialize<'de> for AuthConfig {

@@ -51,8 +51,8 @@ pub(super) fn read_issuer(table: &mut ConfigTable) -> Issuer {
     if let Some(names) = table.texts_or_none("required_claims") {
         issuer = issuer.required_claims(names);
     }
-    if let Some(path) = table.text("scope_claim") {
-        issuer = issuer.scope_claim(path);
+    if let Some(paths) = table.text_or_texts("scope_claim") {
+        issuer = issuer.scope_claims(paths);
     }
     if let Some(path) = table.text("client_claim") {
         issuer = issuer.client_claim(path);

@@ -259,6 +259,10 @@ impl ConfigTable {
         &self.path
     }
 
+    pub(super) fn keys(&self) -> Vec<String> {
+        self.members.keys().cloned().collect()
+    }
+
     /// Ends reading: what is left is unknown.
     ///
     /// # Errors

@@ -321,6 +321,7 @@ mod tests {
             schemes,
             refusal_body: None,
             audit_sink: None,
+            authorization: Default::default(),
             challenges: Default::default(),
             description: Default::default(),
             strip_credentials: false,

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
-use std::sync::Arc;
 
 use axum_core::body::Body;
 use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
@@ -12,26 +11,18 @@ use http::Method;
 use http::request::Parts;
 use serde::de::DeserializeOwned;
 
-use super::body::BytesBody;
-use super::challenge::refuse;
 use super::grpc;
+use super::judge::{judge_claims, passes_unheard};
 use super::passage::{Visitor, visitor};
-use super::recycled::Recycled;
+use super::rejection::AuthRejection;
+use crate::policy::requirement::Requirement;
 use crate::telemetry::{self, Decision};
 use crate::token::claims::Claims;
 use crate::token::error::{AuthError, Reason};
-use crate::token::resource::Resource;
 use crate::token::scope::is_scope_token;
 
-/// The answer of an extractor that refuses: the same status, challenge and body as the layer's.
-pub struct AuthRejection {
-    error: AuthError,
-    resource: Option<Arc<Resource>>,
-    head: bool,
-    is_grpc: bool,
-}
-
 impl AuthRejection {
+    /// Of a decision that was told already.
     fn new(error: AuthError, parts: &Parts) -> Self {
         let resource = visitor(&parts.extensions).ok().map(|visitor| visitor.resource().clone());
         let is_grpc = grpc::is_call(&parts.method, &parts.headers);
@@ -45,23 +36,12 @@ impl AuthRejection {
         telemetry::decided(Decision::Refused(&rejection.error), claims, rejection.resource.as_deref());
         rejection
     }
-
-    /// Why the request was refused.
-    pub fn error(&self) -> &AuthError {
-        &self.error
-    }
 }
 
 impl IntoResponse for AuthRejection {
     fn into_response(self) -> Response {
-        let maps = Recycled::nothing(self.is_grpc);
-        refuse::<Body>(self.error, self.resource.as_deref(), self.head, &BytesBody, maps)
-    }
-}
-
-impl fmt::Debug for AuthRejection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("AuthRejection").field(&self.error).finish()
+        // To HEAD axum sends no body by itself.
+        self.response::<Body>(&Method::GET)
     }
 }
 
@@ -175,12 +155,79 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &St) -> Result<Self, AuthRejection> {
         const { assert!(well_formed(S::SCOPES), "SCOPES must name one well-formed scope at least") };
         let claims = <Claims<T> as FromRequestParts<St>>::from_request_parts(parts, state).await?;
-        if S::SCOPES.iter().all(|scope| claims.scope().contains(scope)) {
-            return Ok(Scoped { claims, scopes: PhantomData });
+        let has_all = |claims: &Claims<T>| S::SCOPES.iter().all(|scope| claims.has_permission(scope));
+        if !passes_unheard(&claims, has_all) {
+            let scopes = Requirement::all_of(S::SCOPES.iter().map(|scope| Requirement::scope(*scope)));
+            judge_claims(&claims, &scopes, Some(parts)).map_err(|error| AuthRejection::new(error, parts))?;
         }
-        let required: Arc<str> = S::SCOPES.join(" ").into();
-        let error = AuthError::insufficient_scope(Some(required.clone()), &required).presented(claims.scheme());
-        Err(AuthRejection::audited(error, parts))
+        Ok(Scoped { claims, scopes: PhantomData })
+    }
+}
+
+/// A requirement as a type, for [`Permitted`]. One that can be written in one line is often better as a layer
+/// ([`Require`](crate::Require)): it is judged before the extractors run.
+///
+/// # Example
+/// ```
+/// # use std::sync::LazyLock;
+/// # use tower_bearer::{Permitted, Policy, Requirement};
+/// struct Refunds;
+/// impl Policy for Refunds {
+///     fn requirement() -> &'static Requirement {
+///         static REFUNDS: LazyLock<Requirement> =
+///             LazyLock::new(|| Requirement::scope("payments:write") & Requirement::acr(["urn:example:mfa"]));
+///         &REFUNDS
+///     }
+/// }
+/// async fn refund(claims: Permitted<Refunds>) -> String {
+///     format!("refunded by {}", claims.subject().unwrap_or("client"))
+/// }
+/// ```
+pub trait Policy {
+    /// What is asked for.
+    fn requirement() -> &'static Requirement;
+}
+
+/// [`Claims`] that fulfil the requirement of `P`; refused as by [`Require`](crate::Require) otherwise.
+pub struct Permitted<P, T = ()> {
+    claims: Claims<T>,
+    policy: PhantomData<fn() -> P>,
+}
+
+impl<P, T> Permitted<P, T> {
+    /// The claims.
+    pub fn into_claims(self) -> Claims<T> {
+        self.claims
+    }
+}
+
+impl<P, T> Deref for Permitted<P, T> {
+    type Target = Claims<T>;
+
+    fn deref(&self) -> &Claims<T> {
+        &self.claims
+    }
+}
+
+impl<P, T> fmt::Debug for Permitted<P, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Permitted").field(&self.claims).finish()
+    }
+}
+
+impl<St, P, T> FromRequestParts<St> for Permitted<P, T>
+where
+    St: Send + Sync,
+    P: Policy,
+    T: DeserializeOwned + Send + Sync + 'static,
+{
+    type Rejection = AuthRejection;
+
+    async fn from_request_parts(parts: &mut Parts, state: &St) -> Result<Self, AuthRejection> {
+        let claims = <Claims<T> as FromRequestParts<St>>::from_request_parts(parts, state).await?;
+        let judged = judge_claims(&claims, P::requirement(), Some(parts));
+        judged.map_err(|error| AuthRejection::new(error, parts))?;
+        Ok(Permitted { claims, policy: PhantomData })
     }
 }
 

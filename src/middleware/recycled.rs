@@ -15,7 +15,6 @@ pub(crate) struct Recycled {
 
 impl Recycled {
     /// Nothing to use again.
-    #[cfg(feature = "axum")]
     pub(crate) fn nothing(is_grpc: bool) -> Self {
         Recycled { is_grpc, ..Recycled::default() }
     }

@@ -5,24 +5,25 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
-use http::{Extensions, Method, Request, Response};
+use http::{Method, Request, Response};
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
 use super::body::{BytesBody, EmptyBody, MapBody, RefusalBody};
 use super::challenge::refuse;
-use super::passage::{Because, Visitor, visitor};
+use super::judge::judge_request;
+use super::passage::visitor;
 use super::recycled::Recycled;
-use crate::meters::Stopwatch;
 use crate::policy::requirement::Requirement;
-use crate::telemetry::{self, Decision};
-use crate::token::claims::Claims;
-use crate::token::error::{AuthError, Reason};
+use crate::policy::rule::Rule;
+use crate::token::scope::{SCOPE_REMEDY, is_scope_token};
 
 /// A layer that asks for what a [`Requirement`] says: 403 `insufficient_scope` where the token does not
-/// fulfil it, naming the scopes that would help, and 401 where there is no token. Stands inside an
+/// fulfil it, naming the scopes that would help, 401 `insufficient_user_authentication` where the user has to be
+/// authenticated better or anew (RFC 9470), and 401 where there is no token. Stands inside an
 /// [`AuthLayer`](crate::AuthLayer); without one it answers 500.
 ///
 /// # Example
@@ -44,59 +45,56 @@ pub struct Require<R = BytesBody> {
     body: R,
 }
 
-/// A requirement with its text, made once.
-#[derive(Debug)]
-struct Rule {
-    requirement: Requirement,
-    text: Arc<str>,
-    scopes: Box<str>,
-}
-
-impl Rule {
-    /// Judges what the layer left in the extensions, and tells of the decision.
-    fn judge(&self, extensions: &Extensions) -> Result<(), AuthError> {
-        let watch = Stopwatch::start();
-        let visitor = visitor(extensions);
-        let resource = visitor.as_ref().ok().map(|visitor| &**visitor.resource());
-        let (result, claims) = match visitor {
-            Ok(Visitor::Known(claims)) => {
-                (self.check(claims).map_err(|error| error.presented(claims.scheme())), Some(claims.set()))
-            }
-            Ok(Visitor::Unknown(visitor)) if visitor.because == Because::Anonymous => {
-                (Err(Reason::MissingToken.into()), None)
-            }
-            Ok(Visitor::Unknown(_)) => return Ok(()),
-            Err(error) => (Err(error), None),
-        };
-        watch.authorized();
-        let decision = match &result {
-            Ok(()) => Decision::Authorized { scopes: &self.scopes, required: &self.text },
-            Err(error) => Decision::Refused(error),
-        };
-        telemetry::decided(decision, claims, resource);
-        result
-    }
-
-    fn check(&self, claims: &Claims) -> Result<(), AuthError> {
-        if self.requirement.is_met(claims) {
-            return Ok(());
-        }
-        let scopes = self.requirement.scopes_to_ask_for(claims);
-        Err(AuthError::insufficient_scope(scopes.map(Into::into), &self.text))
-    }
-}
-
 impl Require {
     /// Asks for this.
     pub fn new(requirement: Requirement) -> Self {
-        let (text, scopes) = (requirement.to_string().into(), requirement.scopes().join(" ").into());
-        Require { rule: Arc::new(Rule { requirement, text, scopes }), body: BytesBody }
+        Require { rule: Arc::new(Rule::new(requirement)), body: BytesBody }
+    }
+
+    /// Asks for one of these levels of authentication (`acr`), the preferred one first: 401
+    /// `insufficient_user_authentication` otherwise, so that the client sends the user through the issuer again
+    /// (RFC 9470 section 3).
+    ///
+    /// # Panics
+    /// At start-up, on an empty list or a level that no challenge could name; for input of run time there is
+    /// [`Requirement::acr`].
+    ///
+    /// # Example
+    /// ```
+    /// # use tower_bearer::Require;
+    /// let layer = Require::acr(["urn:example:hardware", "urn:example:mfa"]);
+    /// ```
+    #[track_caller]
+    pub fn acr(levels: impl IntoIterator<Item = impl Into<Box<str>>>) -> Self {
+        let levels: Vec<Box<str>> = levels.into_iter().map(Into::into).collect();
+        assert!(!levels.is_empty(), "Require::acr must name one level at least");
+        for level in &levels {
+            assert!(is_scope_token(level), "Require::acr `{}` {SCOPE_REMEDY}", level.escape_debug());
+        }
+        Require::new(Requirement::acr(levels))
+    }
+
+    /// Asks for an authentication (`auth_time`) no longer ago than this: 401 `insufficient_user_authentication`
+    /// otherwise, also where the token does not say when (RFC 9470 section 3).
+    ///
+    /// # Panics
+    /// At start-up, on a fraction of a second; for input of run time there is
+    /// [`Requirement::try_max_age`].
+    #[track_caller]
+    pub fn max_age(limit: Duration) -> Self {
+        Require::new(Requirement::max_age(limit))
     }
 }
 
 impl<R> Require<R> {
-    pub(super) fn text(&self) -> &Arc<str> {
-        &self.rule.text
+    /// The template of the route it stands on, such as `/orders/{id}`, for the `route` of audit events. See also
+    /// [`audit_route`](crate::ResourceServerBuilder::audit_route), which says it for all routes of axum.
+    pub fn route(self, template: impl Into<Arc<str>>) -> Self {
+        Require { rule: Arc::new(Arc::unwrap_or_clone(self.rule).on_route(template)), ..self }
+    }
+
+    pub(super) fn text(&self) -> &str {
+        &self.rule.label().text
     }
 
     /// Empty refusals; see [`AuthLayer::empty_body`](crate::AuthLayer::empty_body).
@@ -124,7 +122,7 @@ impl<S, R: Clone> Layer<S> for Require<R> {
 
 impl<R> fmt::Debug for Require<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Require").field(&self.rule.text).finish()
+        f.debug_tuple("Require").field(&self.text()).finish()
     }
 }
 
@@ -148,8 +146,9 @@ where
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, mut request: Request<Q>) -> Self::Future {
-        let state = match self.require.rule.judge(request.extensions()) {
+    fn call(&mut self, request: Request<Q>) -> Self::Future {
+        let (mut request, judged) = judge_request(&self.require.rule, request);
+        let state = match judged {
             Ok(()) => State::Inner { future: self.inner.call(request) },
             Err(error) => {
                 let resource = visitor(request.extensions()).ok().map(|visitor| visitor.resource().clone());

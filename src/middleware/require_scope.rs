@@ -113,6 +113,6 @@ impl<S, R: Clone> Layer<S> for RequireScope<R> {
 
 impl<R> fmt::Debug for RequireScope<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("RequireScope").field(self.0.text()).finish()
+        f.debug_tuple("RequireScope").field(&self.0.text()).finish()
     }
 }

@@ -138,7 +138,7 @@ impl Guard {
         Guard {
             auth: AuthLayer::new(server.clone()),
             metadata: ProtectedResourceMetadata::of(&server),
-            routes: rules.routes.map(Door::of),
+            routes: rules.routes.map_with_template(|template, access| Door::of(access).on_route(template)),
             default: Door::of(&rules.default),
             server,
         }
@@ -159,6 +159,14 @@ impl Guard {
 }
 
 impl Door {
+    /// Audit events then name the rule's path.
+    fn on_route(self, template: &Arc<str>) -> Self {
+        match self {
+            Door::Require(require) => Door::Require(require.route(template.clone())),
+            other => other,
+        }
+    }
+
     fn of(access: &Access) -> Self {
         match access {
             Access::Public => Door::Open,

@@ -3,11 +3,15 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::predicate::Predicates;
 use super::requirement::{Node, Requirement};
 use crate::token::scope::is_scope_token;
 
 /// Deepest nesting of parentheses and `not`.
 const MAX_DEPTH: usize = 64;
+
+/// Longest text, in bytes.
+const MAX_LENGTH: usize = 16 * 1024;
 
 /// Why a text is not a [`Requirement`], and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +39,16 @@ impl FromStr for Requirement {
     type Err = RequirementError;
 
     fn from_str(text: &str) -> Result<Self, RequirementError> {
-        let mut parser = Parser { text, at: 0, depth: 0 };
+        Requirement::read(text, &Predicates::new())
+    }
+}
+
+impl Requirement {
+    pub(super) fn read(text: &str, predicates: &Predicates) -> Result<Self, RequirementError> {
+        let mut parser = Parser { text, at: 0, depth: 0, predicates };
+        if text.len() > MAX_LENGTH {
+            return Err(parser.error("a requirement has 16,384 bytes at most"));
+        }
         let requirement = parser.alternatives()?;
         parser.skip_space();
         if parser.at < text.len() {
@@ -45,10 +58,25 @@ impl FromStr for Requirement {
     }
 }
 
+/// A word before a list in parentheses.
+type Group = (&'static str, fn(Vec<Requirement>) -> Requirement);
+
+const GROUPS: [Group; 3] =
+    [("any", Requirement::any_of), ("all", Requirement::all_of), ("majority", Requirement::majority_of)];
+
+/// A check whose word may be any text.
+type WordCheck = (&'static str, fn(Box<str>) -> Requirement);
+
+const WORD_CHECKS: [WordCheck; 3] =
+    [("role:", Requirement::role), ("client:", Requirement::client), ("sub:", Requirement::subject)];
+
+const UNITS: [(&str, u64); 4] = [("s", 1), ("m", 60), ("h", 3600), ("d", 86400)];
+
 struct Parser<'a> {
     text: &'a str,
     at: usize,
     depth: usize,
+    predicates: &'a Predicates,
 }
 
 impl<'a> Parser<'a> {
@@ -57,7 +85,11 @@ impl<'a> Parser<'a> {
     }
 
     fn error(&self, problem: &'static str) -> RequirementError {
-        let before = self.text.get(..self.at).unwrap_or(self.text);
+        self.error_at(self.at, problem)
+    }
+
+    fn error_at(&self, at: usize, problem: &'static str) -> RequirementError {
+        let before = self.text.get(..at).unwrap_or(self.text);
         RequirementError { position: before.chars().count() + 1, problem }
     }
 
@@ -108,37 +140,70 @@ impl<'a> Parser<'a> {
     }
 
     fn group_or_check(&mut self) -> Result<Requirement, RequirementError> {
-        self.skip_space();
-        if !self.eat("(") {
+        for (word, join) in GROUPS {
+            let start = self.at;
+            if self.keyword(word) && self.open() {
+                return self.list().map(join);
+            }
+            self.at = start;
+        }
+        if !self.open() {
             return self.check();
         }
-        self.skip_space();
-        if self.eat(")") {
+        if self.close() {
             return Ok(Requirement::all_of([]));
         }
         let inner = self.alternatives()?;
+        if self.close() { Ok(inner) } else { Err(self.error("expected `)`")) }
+    }
+
+    fn open(&mut self) -> bool {
         self.skip_space();
-        if self.eat(")") { Ok(inner) } else { Err(self.error("expected `)`")) }
+        self.eat("(")
+    }
+
+    fn close(&mut self) -> bool {
+        self.skip_space();
+        self.eat(")")
+    }
+
+    fn list(&mut self) -> Result<Vec<Requirement>, RequirementError> {
+        let mut list = Vec::new();
+        if self.close() {
+            return Ok(list);
+        }
+        loop {
+            list.push(self.alternatives()?);
+            if self.close() {
+                return Ok(list);
+            }
+            if !self.eat(",") {
+                return Err(self.error("expected `,` or `)`"));
+            }
+        }
     }
 
     fn check(&mut self) -> Result<Requirement, RequirementError> {
+        for (prefix, new) in WORD_CHECKS {
+            if self.eat(prefix) {
+                return self.word().map(new);
+            }
+        }
         let start = self.at;
         if self.eat("scope:") {
-            let scope = self.word()?;
-            if !is_scope_token(&scope) {
-                self.at = start;
-                return Err(self.error("a scope is printable ASCII without space, quote and backslash"));
-            }
-            return Ok(Requirement::scope(scope));
+            return self.token(start, "a scope is printable ASCII without space, quote and backslash", Node::Scope);
         }
-        if self.eat("role:") {
-            return self.word().map(Requirement::role);
+        if self.eat("acr:") {
+            let remedy = "an `acr` value is printable ASCII without space, quote and backslash";
+            return self.token(start, remedy, |level| Node::Acr(vec![level]));
         }
-        if self.eat("client:") {
-            return self.word().map(Requirement::client);
+        if self.eat("max_age:") {
+            return self.seconds().map(|seconds| Requirement(Node::MaxAge(seconds)));
         }
-        if self.eat("sub:") {
-            return self.word().map(Requirement::subject);
+        if self.eat("predicate:") {
+            let name = self.word()?;
+            let known = self.predicates.get(&name);
+            return known.ok_or_else(|| self.error_at(start, "no predicate of this name is registered"));
         }
         if self.eat("claim:") {
             let path = self.word()?;
@@ -147,7 +212,33 @@ impl<'a> Parser<'a> {
             }
             return Ok(Requirement(Node::Claim { path, value: self.word()? }));
         }
-        Err(self.error("expected `scope:`, `role:`, `client:`, `sub:`, `claim:`, `not` or `(`"))
+        Err(self.error(
+            "expected a check (`scope:`, `role:`, `client:`, `sub:`, `claim:`, `acr:`, `max_age:`, `predicate:`), `not`, \
+             `any(`, `all(`, `majority(` or `(`",
+        ))
+    }
+
+    /// A word that can stand in a challenge.
+    fn token(
+        &mut self,
+        start: usize,
+        problem: &'static str,
+        node: impl FnOnce(Box<str>) -> Node,
+    ) -> Result<Requirement, RequirementError> {
+        let word = self.word()?;
+        if is_scope_token(&word) { Ok(Requirement(node(word))) } else { Err(self.error_at(start, problem)) }
+    }
+
+    fn seconds(&mut self) -> Result<u64, RequirementError> {
+        const PROBLEM: &str = "expected whole seconds, minutes, hours or days, such as `300s`";
+        let start = self.at;
+        let word = self.word()?;
+        let digits = word.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, unit) = word.split_at_checked(digits).unwrap_or_default();
+        let factor = UNITS.iter().find(|(name, _)| *name == unit).map(|(_, factor)| *factor);
+        let seconds =
+            number.parse().ok().zip(factor).and_then(|(number, factor): (u64, u64)| number.checked_mul(factor));
+        seconds.ok_or_else(|| self.error_at(start, PROBLEM))
     }
 
     /// A word ends at a space, a parenthesis, a comma or `=`; in quotes it may hold them.
@@ -210,6 +301,10 @@ mod tests {
             "not not sub:alice or claim:realm_access.roles=admin",
             "claim:dept=\"north west\" and client:\"a(b)\\\"\"",
             "scope:a and scope:b or scope:c and scope:d",
+            "acr:mfa or acr:hw",
+            "(acr:mfa or acr:hw) and max_age:300s",
+            "not (acr:mfa or acr:hw) or scope:a",
+            "majority(scope:a, role:b or role:c, not acr:d or acr:e)",
         ] {
             let requirement = read(text);
             assert_eq!(requirement.to_string(), text);
@@ -218,6 +313,29 @@ mod tests {
         for built in [Requirement::all_of([]), !Requirement::all_of([])] {
             assert_eq!(read(&built.to_string()), built);
         }
+    }
+
+    #[test]
+    fn the_strategies_are_groups_and_times_have_a_unit() {
+        let [a, b, c] = ["a", "b", "c"].map(Requirement::scope);
+        assert_eq!(read("any(scope:a,scope:b)"), a.clone() | b.clone());
+        assert_eq!(read("all ( scope:a , scope:b )"), a.clone() & b.clone());
+        assert_eq!(read("majority(scope:a, scope:b, scope:c)"), Requirement::majority_of([a.clone(), b, c]));
+        assert_eq!((read("all()"), read("any()"), read("majority()")), (read("()"), read("not ()"), read("not ()")));
+        assert_eq!((read("any(scope:a)"), read("majority(scope:a)")), (a.clone(), a));
+        let read_back = ["max_age:5m", "max_age:1h", "max_age:2d", "max_age:0s"].map(|text| read(text).to_string());
+        assert_eq!(read_back, ["max_age:300s", "max_age:3600s", "max_age:172800s", "max_age:0s"]);
+        assert_eq!(read("acr:a or scope:s or acr:b"), Requirement::acr(["a", "b"]) | Requirement::scope("s"));
+    }
+
+    #[test]
+    fn texts_are_bounded_in_depth_and_length() {
+        let deep = |levels: usize| format!("{}scope:a{}", "(".repeat(levels), ")".repeat(levels));
+        assert!(deep(63).parse::<Requirement>().is_ok());
+        assert_eq!(deep(64).parse::<Requirement>().unwrap_err().position(), 65);
+        let long = |bytes: usize| format!("sub:{}", "x".repeat(bytes - 4));
+        assert!(long(MAX_LENGTH).parse::<Requirement>().is_ok());
+        assert_eq!(long(MAX_LENGTH + 1).parse::<Requirement>().unwrap_err().position(), 1);
     }
 
     #[test]
@@ -232,7 +350,18 @@ mod tests {
             ("claim:dept", 11),
             ("scope:a or )", 12),
             ("scope:\"a b\"", 1),
-            ("acr:x", 1),
+            ("acr:\"a b\"", 1),
+            ("scope:a and predicate:x", 13),
+            ("max_age:5", 9),
+            ("max_age:300ms", 9),
+            ("max_age:1.5s", 9),
+            ("max_age:99999999999999999999s", 9),
+            ("max_age:300000000000000000d", 9),
+            ("any(scope:a scope:b)", 13),
+            ("any(scope:a,)", 13),
+            ("majority(scope:a", 17),
+            ("any scope:a", 1),
+            ("each(scope:a)", 1),
             ("sub:\"a", 6),
         ] {
             assert_eq!(text.parse::<Requirement>().unwrap_err().position(), position, "{text}");

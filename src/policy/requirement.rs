@@ -1,24 +1,33 @@
 //! What a token must grant, as a value.
 
-use std::fmt;
 use std::ops::{BitAnd, BitOr, Not};
+use std::sync::Arc;
+use std::time::Duration;
 
+use http::request::Parts;
+
+use super::facts::Facts;
+use super::predicate::Predicate;
+use crate::error::{ConfigError, ConfigProblem};
 use crate::token::claims::Claims;
-use crate::token::scope::is_scope_token;
 
-/// What the claims of a token must fulfil: scopes, roles, client, subject or any claim, joined with
-/// `&`, `|` and `!`, or written as text.
+/// What the claims of a token must fulfil: scopes, roles, client, subject, any claim, how and when the user was
+/// authenticated, or a function of your own, joined with `&`, `|` and `!`, or written as text.
 ///
 /// Everything is compared byte for byte. It speaks of verified claims only; whether the token itself is good
-/// is settled before ([`AuthLayer`](crate::AuthLayer)).
+/// is settled before ([`AuthLayer`](crate::AuthLayer)). Judging one allocates nothing.
 ///
 /// ```abnf
 /// requirement = and-list *( "or" and-list )
 /// and-list    = term *( "and" term )
-/// term        = [ "not" ] ( check / "(" requirement ")" )
-/// check       = ( "scope:" / "role:" / "client:" / "sub:" ) word / "claim:" path "=" word
+/// term        = [ "not" ] ( check / "(" requirement ")" / group )
+/// group       = ( "any" / "all" / "majority" ) "(" [ requirement *( "," requirement ) ] ")"
+/// check       = ( "scope:" / "role:" / "client:" / "sub:" / "acr:" / "predicate:" ) word
+///             / "claim:" path "=" word / "max_age:" 1*DIGIT ( "s" / "m" / "h" / "d" )
 /// word        = 1*( any character but space, parenthesis, comma, equals sign and quote ) / quoted
 /// ```
+///
+/// A text has 16,384 bytes at most and is nested 64 levels deep at most.
 ///
 /// # Example
 /// ```
@@ -43,20 +52,28 @@ pub(super) enum Node {
         path: Box<str>,
         value: Box<str>,
     },
+    /// One of these levels, the preferred one first; one at least.
+    Acr(Vec<Box<str>>),
+    /// In seconds.
+    MaxAge(u64),
+    Predicate(Predicate),
     /// Every one; none of them is an `All` itself.
     All(Vec<Requirement>),
-    /// One of them; two at least, and none of them is an `Any` itself.
+    /// One of them; two at least, none of them is an `Any` itself, and one an `Acr` at most.
     Any(Vec<Requirement>),
+    /// More than half of them; two at least.
+    Majority(Vec<Requirement>),
     Not(Box<Requirement>),
 }
 
 impl Requirement {
-    /// This scope-token was granted.
+    /// This scope-token was granted, or a role of the token grants it; see
+    /// [`has_permission`](crate::Claims::has_permission).
     pub fn scope(scope: impl Into<Box<str>>) -> Self {
         Requirement(Node::Scope(scope.into()))
     }
 
-    /// This role is held; see [`Claims::roles`].
+    /// This role is held; see [`Claims::has_role`].
     pub fn role(role: impl Into<Box<str>>) -> Self {
         Requirement(Node::Role(role.into()))
     }
@@ -71,12 +88,67 @@ impl Requirement {
         Requirement(Node::Subject(subject.into()))
     }
 
-    /// The claim at this name or dotted path is this string, number or boolean, or a list that holds it.
+    /// The claim at this name or dotted path is this string, number or boolean, or a list that holds it. A number is
+    /// compared as it is written in the token.
     pub fn claim(path: impl Into<Box<str>>, value: impl Into<Box<str>>) -> Self {
         Requirement(Node::Claim { path: path.into(), value: value.into() })
     }
 
-    /// Every one of these. An empty list is always met.
+    /// The user was authenticated at one of these levels (`acr`), the preferred one first (RFC 9470 section 3). An
+    /// empty list is never met. Who fails is sent through the issuer again: 401, not 403.
+    pub fn acr(values: impl IntoIterator<Item = impl Into<Box<str>>>) -> Self {
+        Requirement::any_of(values.into_iter().map(|value| Requirement(Node::Acr(vec![value.into()]))))
+    }
+
+    /// The user was authenticated (`auth_time`) no longer ago than this, in whole seconds; the server's leeway comes
+    /// on top (RFC 9470 section 3). A token that does not say when fails, with 401.
+    ///
+    /// # Panics
+    /// At start-up, on a fraction of a second; for input of run time there is [`try_max_age`](Self::try_max_age).
+    #[track_caller]
+    #[expect(clippy::panic, reason = "a mistake in the program text is found at start-up, as a bad route is")]
+    pub fn max_age(limit: Duration) -> Self {
+        match Requirement::try_max_age(limit) {
+            Ok(requirement) => requirement,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// As [`max_age`](Self::max_age), for a limit that is known at run time only.
+    ///
+    /// # Errors
+    /// The limit has a fraction of a second, which no challenge could say.
+    pub fn try_max_age(limit: Duration) -> Result<Self, ConfigError> {
+        let fraction = limit.subsec_nanos() > 0;
+        let problem = || ConfigProblem::new("max_age", format_args!("{limit:?}"), "must be whole seconds");
+        ConfigError::unless_empty(fraction.then(problem).into_iter().collect())?;
+        Ok(Requirement(Node::MaxAge(limit.as_secs())))
+    }
+
+    /// What a function of yours says about the claims and the request. It has no say where there is no request
+    /// ([`is_met`](Self::is_met)); in a [`Require`](crate::Require) there always is one.
+    ///
+    /// Two of the same name are equal, and the name is what is printed; see [`Predicates`](crate::Predicates) for reading
+    /// it back. A function that panics is answered with 500. For decisions that wait on something there is
+    /// [`Decider`](crate::Decider).
+    ///
+    /// # Example
+    /// ```
+    /// # use tower_bearer::Requirement;
+    /// let own_tenant = Requirement::predicate("own tenant", |claims, request| {
+    ///     let tenant = request.headers.get("x-tenant").and_then(|tenant| tenant.to_str().ok());
+    ///     tenant.is_some() && claims.claim("tenant").as_ref().and_then(|claim| claim.as_str()) == tenant
+    /// });
+    /// assert_eq!((own_tenant & Requirement::scope("a")).to_string(), "predicate:\"own tenant\" and scope:a");
+    /// ```
+    pub fn predicate<F>(name: impl Into<Box<str>>, test: F) -> Self
+    where
+        F: Fn(&Claims, &Parts) -> bool + Send + Sync + 'static,
+    {
+        Requirement(Node::Predicate(Predicate { name: name.into(), test: Arc::new(test) }))
+    }
+
+    /// Every one of these (the unanimous strategy). An empty list is always met.
     pub fn all_of(requirements: impl IntoIterator<Item = Requirement>) -> Self {
         let parts = |requirement: Requirement| match requirement.0 {
             Node::All(inner) => inner,
@@ -85,18 +157,26 @@ impl Requirement {
         Requirement::single_or(requirements.into_iter().flat_map(parts).collect(), Node::All)
     }
 
-    /// One of these at least. An empty list is never met.
+    /// One of these at least (the affirmative strategy). An empty list is never met.
     pub fn any_of(requirements: impl IntoIterator<Item = Requirement>) -> Self {
-        let parts = |requirement: Requirement| match requirement.0 {
-            Node::Any(inner) => inner,
-            other => vec![Requirement(other)],
-        };
-        let flat: Vec<Requirement> = requirements.into_iter().flat_map(parts).collect();
+        let mut flat: Vec<Requirement> = Vec::new();
+        for requirement in requirements {
+            match requirement.0 {
+                Node::Any(inner) => inner.into_iter().for_each(|inner| push_alternative(&mut flat, inner)),
+                other => push_alternative(&mut flat, Requirement(other)),
+            }
+        }
         if flat.is_empty() {
             // What is never met has one form, and with it one text.
             return !Requirement::all_of([]);
         }
         Requirement::single_or(flat, Node::Any)
+    }
+
+    /// More than half of these (the consensus strategy); a tie is not enough. An empty list is never met.
+    pub fn majority_of(requirements: impl IntoIterator<Item = Requirement>) -> Self {
+        let list: Vec<Requirement> = requirements.into_iter().collect();
+        if list.is_empty() { Requirement::any_of([]) } else { Requirement::single_or(list, Node::Majority) }
     }
 
     fn single_or(mut list: Vec<Requirement>, node: fn(Vec<Requirement>) -> Node) -> Self {
@@ -110,90 +190,30 @@ impl Requirement {
         }
     }
 
-    /// True if its text has parts that `and` or `or` joins.
-    fn is_list(&self) -> bool {
-        matches!(&self.0, Node::All(list) | Node::Any(list) if !list.is_empty())
-    }
-
-    /// True if the claims fulfil it.
+    /// True if the claims fulfil it. `max_age` goes by the clock of the server that verified them. Where the answer
+    /// depends on a [`predicate`](Self::predicate) it is false, because there is no request to ask about.
     pub fn is_met(&self, claims: &Claims) -> bool {
-        match &self.0 {
-            Node::Scope(scope) => claims.scope().contains(scope),
-            Node::Role(role) => claims.has_role(role),
-            Node::Client(client) => claims.client_id() == Some(client),
-            Node::Subject(subject) => claims.subject() == Some(subject),
-            Node::Claim { path, value } => claims.claim(path).is_some_and(|claim| holds(&claim, value)),
-            Node::All(list) => list.iter().all(|requirement| requirement.is_met(claims)),
-            Node::Any(list) => list.iter().any(|requirement| requirement.is_met(claims)),
-            Node::Not(inner) => !inner.is_met(claims),
-        }
+        self.truth(&Facts::of(claims.set())) == Some(true)
     }
 
-    /// Every scope that can help to fulfil it, in the order of its text.
-    pub(crate) fn scopes(&self) -> Vec<&str> {
-        match &self.0 {
-            Node::Scope(scope) => vec![scope],
-            Node::All(list) | Node::Any(list) => list.iter().flat_map(Requirement::scopes).collect(),
-            _ => Vec::new(),
-        }
-    }
-
-    /// The scopes that a challenge names: all those of the way that lacks fewest, or none where asking
-    /// for more scope would not help (a role is lacking, not a scope).
-    pub(crate) fn scopes_to_ask_for(&self, claims: &Claims) -> Option<String> {
-        let way = self.way(claims);
-        (way.lacking_scopes > 0).then(|| way.scopes.join(" "))
-    }
-
-    fn way(&self, claims: &Claims) -> Way<'_> {
-        match &self.0 {
-            // A malformed one is never granted, and must not stand in a challenge (RFC 6750 section 3).
-            Node::Scope(scope) if is_scope_token(scope) => {
-                let lacking = usize::from(!self.is_met(claims));
-                Way { scopes: vec![scope], lacking_scopes: lacking, lacking }
-            }
-            Node::All(list) => {
-                let ways = list.iter().map(|requirement| requirement.way(claims));
-                ways.reduce(Way::and).unwrap_or_default()
-            }
-            Node::Any(list) => {
-                let ways = list.iter().map(|requirement| requirement.way(claims));
-                ways.min_by_key(|way| way.lacking).unwrap_or(Way { lacking: 1, ..Way::default() })
-            }
-            _ => Way { lacking: usize::from(!self.is_met(claims)), ..Way::default() },
-        }
+    /// As [`is_met`](Self::is_met), with the request that predicates ask about. One that panics meets nothing.
+    pub fn is_met_by(&self, claims: &Claims, request: &Parts) -> bool {
+        self.truth(&Facts::of(claims.set()).with_request(claims, request)) == Some(true)
     }
 }
 
-/// One way to fulfil a requirement, and how much of it a token lacks.
-#[derive(Default)]
-struct Way<'a> {
-    scopes: Vec<&'a str>,
-    lacking_scopes: usize,
-    lacking: usize,
-}
-
-impl<'a> Way<'a> {
-    fn and(mut self, other: Way<'a>) -> Self {
-        for scope in other.scopes {
-            if !self.scopes.contains(&scope) {
-                self.scopes.push(scope);
+/// Levels of authentication that stand beside each other are one list, so that a challenge can name them all.
+fn push_alternative(list: &mut Vec<Requirement>, next: Requirement) {
+    let known = list.iter_mut().find_map(|one| if let Node::Acr(values) = &mut one.0 { Some(values) } else { None });
+    match (known, next.0) {
+        (Some(known), Node::Acr(values)) => {
+            for value in values {
+                if !known.contains(&value) {
+                    known.push(value);
+                }
             }
         }
-        self.lacking_scopes += other.lacking_scopes;
-        self.lacking += other.lacking;
-        self
-    }
-}
-
-fn holds(claim: &serde_json::Value, wanted: &str) -> bool {
-    use serde_json::Value;
-    match claim {
-        Value::String(text) => text == wanted,
-        Value::Bool(flag) => wanted == if *flag { "true" } else { "false" },
-        Value::Number(number) => number.to_string() == wanted,
-        Value::Array(list) => list.iter().any(|item| !item.is_array() && holds(item, wanted)),
-        Value::Null | Value::Object(_) => false,
+        (_, other) => list.push(Requirement(other)),
     }
 }
 
@@ -218,57 +238,5 @@ impl Not for Requirement {
 
     fn not(self) -> Requirement {
         Requirement(Node::Not(Box::new(self)))
-    }
-}
-
-/// Prints the text that reads back as the same requirement.
-impl fmt::Display for Requirement {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            Node::Scope(scope) => write!(f, "scope:{}", Word(scope)),
-            Node::Role(role) => write!(f, "role:{}", Word(role)),
-            Node::Client(client) => write!(f, "client:{}", Word(client)),
-            Node::Subject(subject) => write!(f, "sub:{}", Word(subject)),
-            Node::Claim { path, value } => write!(f, "claim:{}={}", Word(path), Word(value)),
-            Node::All(list) => write_list(f, list, "and", |inner| matches!(inner.0, Node::Any(_))),
-            Node::Any(list) => write_list(f, list, "or", |_| false),
-            Node::Not(inner) if inner.is_list() => write!(f, "not ({inner})"),
-            Node::Not(inner) => write!(f, "not {inner}"),
-        }
-    }
-}
-
-fn write_list(
-    f: &mut fmt::Formatter<'_>,
-    list: &[Requirement],
-    word: &str,
-    in_parentheses: impl Fn(&Requirement) -> bool,
-) -> fmt::Result {
-    for (index, inner) in list.iter().enumerate() {
-        if index > 0 {
-            write!(f, " {word} ")?;
-        }
-        if in_parentheses(inner) { write!(f, "({inner})")? } else { write!(f, "{inner}")? }
-    }
-    if list.is_empty() { f.write_str("()") } else { Ok(()) }
-}
-
-/// A word, quoted where it would not read back otherwise.
-struct Word<'a>(&'a str);
-
-impl fmt::Display for Word<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let plain = |c: char| !c.is_whitespace() && !matches!(c, '(' | ')' | '"' | '=' | ',' | '\\');
-        if !self.0.is_empty() && self.0.chars().all(plain) {
-            return f.write_str(self.0);
-        }
-        f.write_str("\"")?;
-        for character in self.0.chars() {
-            if matches!(character, '"' | '\\') {
-                f.write_str("\\")?;
-            }
-            write!(f, "{character}")?;
-        }
-        f.write_str("\"")
     }
 }

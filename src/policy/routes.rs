@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use http::Method;
 
@@ -28,7 +29,8 @@ use super::path::normalize_path;
 /// ```
 #[derive(Debug, Clone)]
 pub struct RouteRules<V> {
-    root: Branch<V>,
+    /// Each value with the template it was given for.
+    root: Branch<(Arc<str>, V)>,
     count: usize,
     names_methods: bool,
 }
@@ -105,7 +107,7 @@ impl<V: Clone> RouteRules<V> {
             };
         }
         let place = if end { &mut branch.rest } else { &mut branch.here };
-        place.insert(methods, value)?;
+        place.insert(methods, (template.into(), value))?;
         self.count += 1;
         self.names_methods |= !methods.is_empty();
         Ok(())
@@ -128,14 +130,19 @@ impl<V: Clone> RouteRules<V> {
 
     /// The same rules with other values.
     pub fn map<N>(&self, mut change: impl FnMut(&V) -> N) -> RouteRules<N> {
-        RouteRules { root: self.root.map(&mut change), count: self.count, names_methods: self.names_methods }
+        self.map_with_template(|_, value| change(value))
+    }
+
+    pub(crate) fn map_with_template<N>(&self, mut change: impl FnMut(&Arc<str>, &V) -> N) -> RouteRules<N> {
+        let root = self.root.map(&mut |(template, value)| (template.clone(), change(template, value)));
+        RouteRules { root, count: self.count, names_methods: self.names_methods }
     }
 
     /// The value of the most specific rule for a path in normal form.
     pub fn find(&self, method: &Method, path: &str) -> Option<&V> {
         let inside = path.strip_prefix('/')?;
         let inside = inside.strip_suffix('/').unwrap_or(inside);
-        self.root.find(method, (!inside.is_empty()).then_some(inside))
+        self.root.find(method, (!inside.is_empty()).then_some(inside)).map(|(_, value)| value)
     }
 }
 

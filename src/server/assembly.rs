@@ -23,6 +23,7 @@ use crate::telemetry;
 use crate::token::resource::{MetadataAddress, Resource, Schemes};
 use crate::verify::audience::AudienceRule;
 use crate::verify::crypto;
+use crate::verify::role_map::RoleGrants;
 use crate::verify::rules::ClaimRules;
 
 /// One deadline over a whole fetch, and the largest answer: 256 keys with certificates fit.
@@ -57,8 +58,9 @@ impl ResourceServerBuilder {
             max_body: MAX_DOCUMENT,
             news: news.clone(),
         });
+        let role_grants = Arc::new(self.roles.resolve());
         let issuers = self.issuers.iter().map(|issuer| {
-            let trusted = self.trust(issuer, &resource, door.as_ref());
+            let trusted = self.trust(issuer, &role_grants, &resource, door.as_ref());
             (trusted.rules.issuer.clone(), trusted)
         });
         let issuers = issuers.collect::<HashMap<_, _>>();
@@ -119,6 +121,7 @@ impl ResourceServerBuilder {
             refusal_body: self.refusal_body.clone(),
             audit_sink: self.audit_sink.clone(),
             schemes,
+            authorization: self.authorization.clone(),
             challenges: Default::default(),
             description: self.description.clone(),
             strip_credentials: self.mcp,
@@ -129,7 +132,13 @@ impl ResourceServerBuilder {
         }
     }
 
-    fn trust(&self, issuer: &Issuer, resource: &Arc<Resource>, door: Option<&Door>) -> Trusted {
+    fn trust(
+        &self,
+        issuer: &Issuer,
+        role_grants: &Arc<RoleGrants>,
+        resource: &Arc<Resource>,
+        door: Option<&Door>,
+    ) -> Trusted {
         let audiences = issuer.audiences.clone().unwrap_or_else(|| self.audiences.clone());
         let metadata = Arc::new(MetadataSource::new(&issuer.identifier, self.allow_http));
         let keys = issuer.key_source(door, &metadata);
@@ -144,8 +153,9 @@ impl ResourceServerBuilder {
             max_lifetime: self.max_token_lifetime.map(|limit| limit.as_secs()),
             typ: issuer.typ,
             required: issuer.required.clone(),
-            scope_claim: issuer.scope_claim.clone(),
+            scope_claims: issuer.scope_claims.clone(),
             client_claim: issuer.client_claim.clone(),
+            role_grants: role_grants.clone(),
             resource: resource.clone(),
         });
         let introspector = issuer.introspection.as_ref().zip(door).and_then(|(introspection, door)| {

@@ -13,8 +13,10 @@ use crate::remote::http_client::HttpClient;
 use crate::remote::url;
 use crate::server::dpop::Dpop;
 use crate::server::issuer::Issuer;
+use crate::token::authorization::AuthorizationSettings;
 use crate::token::refusal::{Refusal, RefusalHook};
 use crate::token::resource::Description;
+use crate::verify::role_map::RoleMap;
 
 /// Configures a [`ResourceServer`](crate::ResourceServer); begins with [`ResourceServer::builder`](crate::ResourceServer::builder).
 ///
@@ -35,6 +37,8 @@ pub struct ResourceServerBuilder {
     pub(super) http_client: Option<Arc<dyn HttpClient>>,
     pub(super) refusal_body: Option<RefusalHook>,
     pub(super) audit_sink: Option<AuditSink>,
+    pub(super) roles: RoleMap,
+    pub(super) authorization: AuthorizationSettings,
     pub(super) allow_http: bool,
     pub(super) public_only: bool,
     pub(super) any_audience: bool,
@@ -60,6 +64,8 @@ impl ResourceServerBuilder {
             http_client: None,
             refusal_body: None,
             audit_sink: None,
+            roles: RoleMap::new(),
+            authorization: AuthorizationSettings::default(),
             allow_http: false,
             public_only: false,
             any_audience: false,

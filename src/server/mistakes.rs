@@ -46,6 +46,7 @@ impl ResourceServerBuilder {
         }
         problems.extend(self.description_problems());
         problems.extend(self.mcp_problems());
+        problems.extend(self.roles.problems());
         if self.public_only && self.http_client.is_some() {
             let remedy =
                 "works with the default client only; with `http_client(..)` that client must refuse them itself";
@@ -108,8 +109,8 @@ impl Issuer {
 
     fn claim_problems(&self, problems: &mut Vec<ConfigProblem>) {
         let mut add = |setting, value, remedy| problems.push(ConfigProblem::new(setting, value, remedy));
-        let one = [("scope_claim", &self.scope_claim), ("client_claim", &self.client_claim)];
-        let named = one.into_iter().filter_map(|(setting, path)| Some((setting, path.as_ref()?)));
+        let scopes = self.scope_claims.iter().map(|path| ("scope_claim", path));
+        let named = scopes.chain(self.client_claim.iter().map(|path| ("client_claim", path)));
         let roles = self.roles.iter().filter_map(|place| match place {
             RolesAt::Claim(claim) => Some(("roles_claim", &claim.path)),
             RolesAt::OwnAudience { .. } => None,

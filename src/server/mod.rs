@@ -2,6 +2,7 @@
 
 mod asking;
 mod assembly;
+mod authorization;
 pub(crate) mod builder;
 mod default_client;
 mod description;

@@ -51,7 +51,13 @@ impl Issuer {
     /// The claim that holds the scope, as a name or dotted path; then a list of strings is taken, too.
     /// Default: `scope`, a string (RFC 9068 section 2.2.3).
     pub fn scope_claim(self, path: impl Into<String>) -> Self {
-        Issuer { scope_claim: Some(path.into()), ..self }
+        self.scope_claims([path])
+    }
+
+    /// The claims that hold scope where there are several, such as `scope` and `permissions`: what all of them grant
+    /// counts. Whoever writes the weakest of them can grant everything.
+    pub fn scope_claims(self, paths: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Issuer { scope_claims: paths.into_iter().map(Into::into).collect(), ..self }
     }
 
     /// The claim that holds the roles, as a name or dotted path such as `realm_access.roles`. Default:

@@ -1,5 +1,6 @@
 //! Floor 2: memory shared between requests.
 
+pub(crate) mod decisions;
 mod digest;
 pub(crate) mod replay;
 pub(crate) mod replay_memory;

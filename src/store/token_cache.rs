@@ -102,7 +102,7 @@ impl Weighter<u128, Entry> for Weigh {
     fn weight(&self, _: &u128, entry: &Entry) -> u64 {
         let set = entry.claims.set();
         // The members are parts of the payload, so twice its length bounds all texts of an entry.
-        (ENTRY_OVERHEAD + 2 * set.payload.len()) as u64
+        (ENTRY_OVERHEAD + 2 * set.payload.len() + set.granted.size()) as u64
     }
 }
 

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::clock::SystemClock;
+use crate::clock::{Clock, SystemClock};
 use crate::token::audience::Audience;
 use crate::token::claims::{ClaimSet, Claims};
 use crate::token::request::Scheme;
 use crate::token::resource::{Resource, Schemes};
 use crate::token::scope::Scope;
+use crate::verify::role_map::RoleMap;
 
 /// Builds [`Claims`] for the unit test of a handler: no layer, no token, no cryptography.
 ///
@@ -28,6 +29,8 @@ use crate::token::scope::Scope;
 #[must_use]
 pub struct TestClaims {
     members: Map<String, Value>,
+    clock: Arc<dyn Clock>,
+    roles: RoleMap,
 }
 
 impl TestClaims {
@@ -45,7 +48,7 @@ impl TestClaims {
         }
         members.insert("exp".into(), 4_102_444_800_u64.into());
         members.insert("iat".into(), 1_767_225_600_u64.into());
-        TestClaims { members }
+        TestClaims { members, clock: Arc::new(SystemClock::new()), roles: RoleMap::new() }
     }
 
     /// The subject (`sub`).
@@ -73,6 +76,21 @@ impl TestClaims {
         self.claim("roles", roles.into_iter().collect::<Vec<_>>())
     }
 
+    /// The clock by which the age of an authentication is judged. Default: the system's.
+    pub fn clock(self, clock: impl Clock) -> Self {
+        TestClaims { clock: Arc::new(clock), ..self }
+    }
+
+    /// What the roles grant, as by [`ResourceServerBuilder::roles`](crate::ResourceServerBuilder::roles).
+    pub fn role_map(self, roles: RoleMap) -> Self {
+        TestClaims { roles, ..self }
+    }
+
+    fn role_names(&self) -> impl Iterator<Item = &str> {
+        let roles = self.members.get("roles").and_then(Value::as_array).into_iter().flatten();
+        roles.filter_map(Value::as_str)
+    }
+
     /// Any claim; what does not serialize becomes null.
     pub fn claim(mut self, name: &str, value: impl Serialize) -> Self {
         self.members.insert(name.into(), serde_json::to_value(value).unwrap_or_default());
@@ -83,7 +101,6 @@ impl TestClaims {
     pub fn build(self) -> Claims {
         let text = |name: &str| self.members.get(name).and_then(Value::as_str);
         let boxed = |name: &str| text(name).map(Box::from);
-        let roles = self.members.get("roles").and_then(Value::as_array).into_iter().flatten();
         let resource = Resource {
             identifier: text("aud").unwrap_or_default().into(),
             realm: text("aud").map(Into::into),
@@ -94,11 +111,12 @@ impl TestClaims {
             refusal_body: None,
             audit_sink: None,
             schemes: Schemes::BEARER,
+            authorization: Default::default(),
             challenges: Default::default(),
             description: Default::default(),
             strip_credentials: false,
             grpc_refusals: true,
-            clock: Arc::new(SystemClock::new()),
+            clock: self.clock.clone(),
             leeway: 30,
         };
         let set = ClaimSet {
@@ -107,7 +125,10 @@ impl TestClaims {
             client_id: boxed("client_id"),
             audience: Audience::new(text("aud")),
             scope: Scope::new(text("scope").unwrap_or_default()),
-            roles: roles.filter_map(Value::as_str).map(Box::from).collect(),
+            roles: self.role_names().map(Box::from).collect(),
+            granted: self.roles.resolve().of(self.role_names()),
+            acr: boxed("acr"),
+            auth_time: self.members.get("auth_time").and_then(Value::as_u64),
             jwt_id: boxed("jti"),
             expires_at: self.members.get("exp").and_then(Value::as_u64).unwrap_or_default(),
             not_before: None,

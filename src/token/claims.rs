@@ -2,17 +2,19 @@
 
 use std::any::Any;
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use serde::de::DeserializeOwned;
 
 use super::audience::Audience;
+use super::authorization::Granted;
 use super::json;
 use super::key_life::KeyLife;
 use super::request::Scheme;
 use super::resource::Resource;
 use super::scope::Scope;
+use super::views::View;
 use crate::clock::from_unix_seconds;
 
 /// The claims of an access token that was verified for this very request.
@@ -51,10 +53,6 @@ struct Verified<T> {
     views: View,
 }
 
-/// Typed views that were asked for, each made once: a list that only grows.
-#[derive(Default)]
-struct View(OnceLock<Box<(Arc<dyn Any + Send + Sync>, View)>>);
-
 /// The end of a token whose issuer names none: later than any moment.
 pub(crate) const NO_END: u64 = u64::MAX;
 
@@ -67,6 +65,9 @@ pub(crate) struct ClaimSet {
     pub(crate) audience: Audience,
     pub(crate) scope: Scope,
     pub(crate) roles: Box<[Box<str>]>,
+    pub(crate) granted: Granted,
+    pub(crate) acr: Option<Box<str>>,
+    pub(crate) auth_time: Option<u64>,
     pub(crate) jwt_id: Option<Box<str>>,
     /// [`NO_END`] where the issuer does not say.
     pub(crate) expires_at: u64,
@@ -155,6 +156,13 @@ impl<T> Claims<T> {
         &self.verified.lasting
     }
 
+    /// The same claims without the view.
+    pub(crate) fn untyped(&self) -> Claims {
+        let (lasting, set) = (self.verified.lasting.clone(), self.verified.set.clone());
+        let verified = Verified { lasting, set, extra: (), views: View::default() };
+        Claims { verified: Arc::new(verified), scheme: self.scheme }
+    }
+
     /// Your own type, as this token fills it.
     pub fn extra(&self) -> &T {
         &self.verified.extra
@@ -191,7 +199,8 @@ impl<T> Claims<T> {
         &self.set().audience
     }
 
-    /// What was granted (`scope`, or the claim named with `Issuer::scope_claim`).
+    /// What was granted (`scope`, or the claim named with `Issuer::scope_claim`), and nothing that a role adds: see
+    /// [`permissions`](Claims::permissions).
     pub fn scope(&self) -> &Scope {
         &self.set().scope
     }
@@ -200,11 +209,6 @@ impl<T> Claims<T> {
     /// named with `Issuer::roles_claim` or a preset.
     pub fn roles(&self) -> impl Iterator<Item = &str> {
         self.set().roles.iter().map(AsRef::as_ref)
-    }
-
-    /// True if this very role is among [`roles`](Claims::roles).
-    pub fn has_role(&self, role: &str) -> bool {
-        self.roles().any(|held| held == role)
     }
 
     /// The token's identifier (`jti`). It is not a one-time value: a token may be sent many times.
@@ -240,35 +244,6 @@ impl<T> Claims<T> {
     /// The payload as the issuer signed it: one JSON object.
     pub fn as_json(&self) -> &str {
         &self.set().payload
-    }
-}
-
-impl View {
-    fn find<V: Send + Sync + 'static>(&self) -> Option<Arc<V>> {
-        let mut view = self;
-        while let Some(next) = view.0.get() {
-            if let Ok(found) = next.0.clone().downcast::<V>() {
-                return Some(found);
-            }
-            view = &next.1;
-        }
-        None
-    }
-
-    /// Adds a view to the end of the list; a racing twin is kept as well, which costs memory only.
-    fn remember<V: Send + Sync + 'static>(&self, value: Arc<V>) -> Arc<V> {
-        let mut node = Box::new((value.clone() as Arc<dyn Any + Send + Sync>, View::default()));
-        let mut view = self;
-        loop {
-            match view.0.set(node) {
-                Ok(()) => return value,
-                Err(back) => node = back,
-            }
-            match view.0.get() {
-                Some(next) => view = &next.1,
-                None => return value,
-            }
-        }
     }
 }
 

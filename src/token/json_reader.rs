@@ -48,37 +48,37 @@ pub(crate) fn without_byte_order_mark(bytes: &[u8]) -> &[u8] {
     bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)
 }
 
-struct Reader<'a> {
-    text: &'a str,
-    at: usize,
+pub(super) struct Reader<'a> {
+    pub(super) text: &'a str,
+    pub(super) at: usize,
 }
 
 impl<'a> Reader<'a> {
-    fn peek(&self) -> Option<u8> {
+    pub(super) fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
 
-    fn rest(&self) -> &'a [u8] {
+    pub(super) fn rest(&self) -> &'a [u8] {
         self.text.as_bytes().get(self.at..).unwrap_or_default()
     }
 
-    fn skip_space(&mut self) {
+    pub(super) fn skip_space(&mut self) {
         while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
             self.at += 1;
         }
     }
 
-    fn eat(&mut self, byte: u8) -> bool {
+    pub(super) fn eat(&mut self, byte: u8) -> bool {
         let found = self.peek() == Some(byte);
         self.at += usize::from(found);
         found
     }
 
-    fn expect(&mut self, byte: u8) -> Result<(), JsonError> {
+    pub(super) fn expect(&mut self, byte: u8) -> Result<(), JsonError> {
         if self.eat(byte) { Ok(()) } else { Err(JsonError::Syntax) }
     }
 
-    fn slice(&self, from: usize) -> Result<&'a str, JsonError> {
+    pub(super) fn slice(&self, from: usize) -> Result<&'a str, JsonError> {
         self.text.get(from..self.at).ok_or(JsonError::Syntax)
     }
 
@@ -97,7 +97,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn literal(&mut self, word: &str, value: Json<'a>) -> Result<Json<'a>, JsonError> {
+    pub(super) fn literal(&mut self, word: &str, value: Json<'a>) -> Result<Json<'a>, JsonError> {
         let rest = self.text.get(self.at..).ok_or(JsonError::Syntax)?;
         if !rest.starts_with(word) {
             return Err(JsonError::Syntax);
@@ -179,7 +179,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn escape(&mut self) -> Result<char, JsonError> {
+    pub(super) fn escape(&mut self) -> Result<char, JsonError> {
         let byte = self.peek().ok_or(JsonError::Syntax)?;
         self.at += 1;
         Ok(match byte {
@@ -230,7 +230,7 @@ impl<'a> Reader<'a> {
         if self.at > start { Ok(()) } else { Err(JsonError::Syntax) }
     }
 
-    fn number(&mut self) -> Result<Json<'a>, JsonError> {
+    pub(super) fn number(&mut self) -> Result<Json<'a>, JsonError> {
         let start = self.at;
         self.eat(b'-');
         if !self.eat(b'0') {
@@ -249,7 +249,7 @@ impl<'a> Reader<'a> {
 
 /// How many bytes come before the first quote, backslash or control character, eight at a time: texts are most of
 /// what is read.
-fn plain_run(bytes: &[u8]) -> usize {
+pub(super) fn plain_run(bytes: &[u8]) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGHS: u64 = 0x8080_8080_8080_8080;
     // The high bit of each byte below `limit`; above the first such byte the answer may be wrong, and is not used.
@@ -267,7 +267,7 @@ fn plain_run(bytes: &[u8]) -> usize {
     length + rest.iter().position(|byte| matches!(byte, 0..0x20 | b'"' | b'\\')).unwrap_or(rest.len())
 }
 
-fn inside(depth: usize) -> Result<usize, JsonError> {
+pub(super) fn inside(depth: usize) -> Result<usize, JsonError> {
     if depth < MAX_DEPTH { Ok(depth + 1) } else { Err(JsonError::TooDeep) }
 }
 

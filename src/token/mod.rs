@@ -2,11 +2,14 @@
 
 pub(crate) mod access_token;
 pub(crate) mod audience;
+pub(crate) mod authorization;
 pub(crate) mod claims;
 pub(crate) mod error;
 pub(crate) mod json;
+pub(crate) mod json_find;
 pub(crate) mod json_reader;
 pub(crate) mod key_life;
+mod permissions;
 mod reason;
 pub(crate) mod refusal;
 pub(crate) mod request;
@@ -14,3 +17,4 @@ pub(crate) mod resource;
 pub(crate) mod scope;
 pub(crate) mod untrusted;
 pub(crate) mod uri_path;
+mod views;

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use http::HeaderValue;
 
+use super::authorization::AuthorizationSettings;
 use super::refusal::RefusalHook;
 use super::request::Scheme;
 use crate::audit::AuditSink;
@@ -35,6 +36,7 @@ pub(crate) struct Resource {
     pub(crate) clock: Arc<dyn Clock>,
     /// In seconds, on top of `exp`.
     pub(crate) leeway: u64,
+    pub(crate) authorization: AuthorizationSettings,
 }
 
 /// What the metadata document says for people and clients beside the names; what is empty is left out.

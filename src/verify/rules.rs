@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use super::audience::AudienceRule;
 use super::jws::Header;
+use super::role_map::RoleGrants;
 use super::roles::{RolesClaim, roles};
-use super::times::Times;
+use super::scopes::scope;
+use super::times::{Times, auth_time};
 use crate::token::audience::Audience;
 use crate::token::claims::{ClaimSet, Confirmation};
 use crate::token::error::{AuthError, Reason};
@@ -14,9 +16,6 @@ use crate::token::json::{Json, Object};
 use crate::token::resource::Resource;
 use crate::token::scope::Scope;
 use crate::token::untrusted::Untrusted;
-
-/// Most scope-tokens.
-const MAX_SCOPES: usize = 256;
 
 /// Which `typ` headers an issuer's access tokens carry (RFC 9068 section 2.1). Compared without case,
 /// with or without `application/`.
@@ -56,11 +55,12 @@ pub(crate) struct ClaimRules {
     pub(crate) typ: Typ,
     pub(crate) required: Vec<String>,
     /// Where the scope stands if not in `scope`; then a list is taken as well.
-    pub(crate) scope_claim: Option<String>,
+    pub(crate) scope_claims: Vec<String>,
     /// Where the client stands if neither in `client_id` nor in `azp`.
     pub(crate) client_claim: Option<String>,
     /// Where the roles stand if not in the claims of RFC 9068.
     pub(crate) roles_claims: Vec<RolesClaim>,
+    pub(crate) role_grants: Arc<RoleGrants>,
     pub(crate) resource: Arc<Resource>,
 }
 
@@ -98,7 +98,7 @@ impl ClaimRules {
             subject: member("sub")?,
             client_id,
             audience,
-            scope: self.scope(payload)?,
+            scope: scope(&self.scope_claims, payload)?,
             jwt_id: member("jti")?,
             confirmation: confirmation(payload)?,
             payload,
@@ -108,13 +108,17 @@ impl ClaimRules {
 
     /// The claims of a token whose signature holds.
     pub(crate) fn claims(&self, token: Sound<'_>) -> ClaimSet {
+        let roles = roles(&self.roles_claims, token.payload);
         ClaimSet {
             issuer: self.issuer.clone(),
             subject: token.subject.map(Into::into),
             client_id: token.client_id.map(Into::into),
             audience: token.audience.map(|claim| Audience::new(boxed(audiences(claim)))).unwrap_or_default(),
             scope: Scope::new(token.scope),
-            roles: roles(&self.roles_claims, token.payload),
+            granted: self.role_grants.of(roles.iter().map(AsRef::as_ref)),
+            roles,
+            acr: token.payload.get("acr").and_then(Json::as_str).map(Into::into),
+            auth_time: auth_time(token.payload),
             jwt_id: token.jwt_id.map(Into::into),
             expires_at: token.times.expires_at,
             not_before: token.times.not_before,
@@ -168,26 +172,6 @@ impl ClaimRules {
             None => Ok(()),
             Some(name) => Err(AuthError::with_detail(Reason::ClaimMissing, name)),
         }
-    }
-
-    fn scope<'a>(&self, payload: &'a Object<'a>) -> Result<Cow<'a, str>, AuthError> {
-        let claim = match &self.scope_claim {
-            Some(path) => payload.at(path),
-            None => payload.get("scope"),
-        };
-        let scope = match claim {
-            None => Cow::default(),
-            Some(Json::String(text)) => Cow::Borrowed(text.as_ref()),
-            Some(Json::Array(list)) if self.scope_claim.is_some() => {
-                let tokens: Option<Vec<&str>> = list.iter().map(Json::as_str).collect();
-                let tokens = tokens.filter(|tokens| tokens.iter().all(|token| !token.contains(' ')));
-                Cow::Owned(tokens.ok_or_else(|| invalid("the scope is not a list of scope-tokens"))?.join(" "))
-            }
-            Some(_) => return Err(invalid("the scope is not a string")),
-        };
-        let too_many = scope.split(' ').filter(|token| !token.is_empty()).nth(MAX_SCOPES).is_some();
-        let unreadable = too_many || scope.chars().any(char::is_control);
-        if unreadable { Err(invalid("the scope has control characters or more than 256 tokens")) } else { Ok(scope) }
     }
 
     /// Without the `typ` of RFC 9068 an ID token is told by what only it has or says of itself (`typ` of Keycloak,

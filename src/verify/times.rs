@@ -57,6 +57,15 @@ impl Times {
     }
 }
 
+/// When the user was authenticated. Anything but a number counts as absent: the claim is optional (RFC 9068 section
+/// 2.2.1), and whoever asks for it refuses its absence.
+pub(crate) fn auth_time(payload: &Object<'_>) -> Option<u64> {
+    match payload.get("auth_time") {
+        Some(Json::Number(text)) => seconds(text, Round::Down),
+        _ => None,
+    }
+}
+
 #[derive(Clone, Copy)]
 enum Round {
     Down,

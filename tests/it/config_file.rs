@@ -164,7 +164,7 @@ fn a_value_of_the_wrong_type_is_named_with_its_path_and_what_is_wanted() {
         ("typ", json!(["jwt"])),
         ("typ", json!("JWT")),
         ("required_claims", json!("sub")),
-        ("scope_claim", json!(["scp"])),
+        ("scope_claim", json!([5])),
         ("roles_claim", json!(1)),
         ("roles_claim", json!(["a", 1])),
         ("client_claim", json!(["azp"])),

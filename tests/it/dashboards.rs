@@ -90,11 +90,13 @@ fn keys(sample: &str) -> BTreeSet<&str> {
 fn the_sample_file_holds_every_key_that_is_built() {
     let expected = [
         "access",
+        "admin",
         "admin_listen",
         "algorithms",
         "audience",
         "block_private_addresses",
         "challenge_scope",
+        "clerk",
         "client_claim",
         "client_ids",
         "danger_admin_public",

@@ -3,6 +3,7 @@
 //! Names are sentences that begin with the conformance id they prove: `c6750_2_1_a_...`, `s1_01_...`, `r26_...`.
 
 mod access_token_profile;
+mod allocations;
 mod attacks_algorithm;
 mod attacks_encoding;
 mod attacks_issuer;
@@ -23,6 +24,7 @@ mod conformance;
 mod cors;
 #[cfg(feature = "metrics")]
 mod dashboards;
+mod deciders;
 mod discovery;
 mod docs;
 mod dpop;
@@ -37,6 +39,7 @@ mod forward;
 #[cfg(all(unix, feature = "config", feature = "metrics"))]
 mod gateway;
 mod grpc;
+mod handler_checks;
 mod http_auth;
 mod introspection;
 mod introspection_outage;
@@ -66,6 +69,7 @@ mod properties;
 mod properties_policy;
 mod properties_requests;
 mod relay;
+mod roles;
 mod routers;
 mod rules;
 mod runtime;
@@ -73,6 +77,7 @@ mod scope;
 mod soak;
 mod sources;
 mod spans;
+mod step_up;
 mod support;
 mod testing_faults;
 mod testing_tools;

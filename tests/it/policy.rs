@@ -1,17 +1,24 @@
 //! `Requirement`, `Require` and `RouteRules` through public names: text and value, the table of truth, what a
 //! refusal names, and which rule is found.
 
+use std::sync::LazyLock;
+use std::time::{Duration, UNIX_EPOCH};
+
 use axum::Router;
 use axum::body::Body;
+use http::request::Parts;
 use http::{Method, Request, StatusCode};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use tower::{ServiceBuilder, ServiceExt};
-use tower_bearer::testing::TestClaims;
-use tower_bearer::{AuditSink, AuthLayer, Claims, Issuer, Require, Requirement, RouteError, RouteRules};
+use tower_bearer::testing::{ManualClock, TestClaims};
+use tower_bearer::{AuditSink, AuthLayer, Claims, Issuer, Predicates, Require, Requirement, RouteError, RouteRules};
 
 use crate::challenge;
 use crate::support::{Fixture, Outcome, get, send_through};
+
+/// The time of the model.
+const NOW: i64 = 1_800_000_000;
 
 /// A requirement as a plain tree, judged by a model that knows nothing of the library.
 #[derive(Debug, Clone)]
@@ -21,8 +28,13 @@ enum Tree {
     Client(u8),
     Subject(u8),
     Claim(u8),
+    Acr(Vec<u8>),
+    /// In minutes.
+    MaxAge(u8),
+    Predicate(u8),
     All(Vec<Tree>),
     Any(Vec<Tree>),
+    Majority(Vec<Tree>),
     Not(Box<Tree>),
 }
 
@@ -34,6 +46,11 @@ struct Grant {
     claims: Vec<u8>,
     client: u8,
     subject: u8,
+    acr: u8,
+    /// How many minutes ago; absent, or 10 minutes ahead.
+    authenticated: Option<i8>,
+    /// What each predicate says; `None` where there is no request.
+    predicates: Option<[bool; 2]>,
 }
 
 impl Tree {
@@ -45,36 +62,84 @@ impl Tree {
             Tree::Client(n) => Requirement::client(format!("c{n}")),
             Tree::Subject(n) => Requirement::subject(format!("u(\"{n}\")")),
             Tree::Claim(n) => Requirement::claim("org.units", format!("{n}")),
+            Tree::Acr(levels) => Requirement::acr(levels.iter().map(|n| format!("level:{n}"))),
+            Tree::MaxAge(minutes) => Requirement::max_age(Duration::from_secs(60 * u64::from(*minutes))),
+            Tree::Predicate(n) => PREDICATES.parse(&format!("predicate:\"p {n}\"")).unwrap(),
             Tree::All(trees) => Requirement::all_of(list(trees)),
             Tree::Any(trees) => Requirement::any_of(list(trees)),
+            Tree::Majority(trees) => Requirement::majority_of(list(trees)),
             Tree::Not(tree) => !tree.requirement(),
         }
     }
 
-    fn is_met(&self, grant: &Grant) -> bool {
+    /// `None` where nobody can say. What is open counts as met once and as not met once: only where both agree is
+    /// there an answer.
+    fn is_met(&self, grant: &Grant) -> Option<bool> {
+        let (low, high) = self.between(grant);
+        (low == high).then_some(low)
+    }
+
+    fn between(&self, grant: &Grant) -> (bool, bool) {
+        let sure = |met: bool| (met, met);
+        let both = |trees: &[Tree], count: fn(usize, usize) -> bool| {
+            let found: Vec<_> = trees.iter().map(|tree| tree.between(grant)).collect();
+            let met = |side: fn(&&(bool, bool)) -> bool| count(found.iter().filter(side).count(), found.len());
+            (met(|found| found.0), met(|found| found.1))
+        };
         match self {
-            Tree::Scope(n) => grant.scopes.contains(n),
-            Tree::Role(n) => grant.roles.contains(n),
-            Tree::Client(n) => grant.client == *n,
-            Tree::Subject(n) => grant.subject == *n,
-            Tree::Claim(n) => grant.claims.contains(n),
-            Tree::All(trees) => trees.iter().all(|tree| tree.is_met(grant)),
-            Tree::Any(trees) => trees.iter().any(|tree| tree.is_met(grant)),
-            Tree::Not(tree) => !tree.is_met(grant),
+            Tree::Scope(n) => sure(grant.scopes.contains(n)),
+            Tree::Role(n) => sure(grant.roles.contains(n)),
+            Tree::Client(n) => sure(grant.client == *n),
+            Tree::Subject(n) => sure(grant.subject == *n),
+            Tree::Claim(n) => sure(grant.claims.contains(n)),
+            Tree::Acr(levels) => sure(levels.contains(&grant.acr)),
+            Tree::MaxAge(minutes) => match grant.authenticated {
+                None => sure(false),
+                Some(ago) if ago < 0 => (false, true),
+                Some(ago) => sure(i16::from(ago) <= i16::from(*minutes)),
+            },
+            Tree::Predicate(n) => match grant.predicates {
+                None => (false, true),
+                Some(says) => sure(says[usize::from(*n)]),
+            },
+            Tree::All(trees) => both(trees, |met, all| met == all),
+            Tree::Any(trees) => both(trees, |met, _| met > 0),
+            Tree::Majority(trees) => both(trees, |met, all| met * 2 > all),
+            Tree::Not(tree) => {
+                let (low, high) = tree.between(grant);
+                (!high, !low)
+            }
         }
     }
 }
 
+static PREDICATES: LazyLock<Predicates> = LazyLock::new(|| {
+    let says = |n: usize| move |_: &Claims, request: &Parts| request.extensions.get::<[bool; 2]>().unwrap()[n];
+    Predicates::new().with("p 0", says(0)).with("p 1", says(1))
+});
+
 impl Grant {
+    /// By the claims alone, or with the request that predicates look at.
+    fn fulfils(&self, requirement: &Requirement) -> bool {
+        let Some(says) = self.predicates else { return requirement.is_met(&self.claims()) };
+        let (parts, ()) = get().extension(says).body(()).unwrap().into_parts();
+        requirement.is_met_by(&self.claims(), &parts)
+    }
+
     fn claims(&self) -> Claims {
         let scope: Vec<String> = self.scopes.iter().map(|n| format!("s:{n}")).collect();
         let roles: Vec<String> = self.roles.iter().map(|n| format!("role {n}")).collect();
+        let clock = ManualClock::new();
+        clock.set_wall(UNIX_EPOCH + Duration::from_secs(NOW as u64));
         TestClaims::new()
             .subject(&format!("u(\"{}\")", self.subject))
             .client_id(&format!("c{}", self.client))
             .scope(&scope.join(" "))
             .roles(roles.iter().map(String::as_str))
             .claim("org", serde_json::json!({"units": self.claims}))
+            .claim("acr", format!("level:{}", self.acr))
+            .claim("auth_time", self.authenticated.map(|ago| NOW - 60 * i64::from(ago)))
+            .clock(clock)
             .build()
     }
 }
@@ -86,19 +151,36 @@ fn trees() -> impl Strategy<Value = Tree> {
         (0..2u8).prop_map(Tree::Client),
         (0..2u8).prop_map(Tree::Subject),
         (0..3u8).prop_map(Tree::Claim),
+        vec(0..3u8, 0..3).prop_map(Tree::Acr),
+        (0..4u8).prop_map(Tree::MaxAge),
+        (0..2u8).prop_map(Tree::Predicate),
     ];
     leaf.prop_recursive(5, 24, 4, |inner| {
         prop_oneof![
             vec(inner.clone(), 0..4).prop_map(Tree::All),
             vec(inner.clone(), 0..4).prop_map(Tree::Any),
+            vec(inner.clone(), 0..4).prop_map(Tree::Majority),
             inner.prop_map(|tree| Tree::Not(Box::new(tree))),
         ]
     })
 }
 
 fn grants() -> impl Strategy<Value = Grant> {
-    (vec(0..4u8, 0..3), vec(0..3u8, 0..3), vec(0..3u8, 0..3), 0..2u8, 0..2u8)
-        .prop_map(|(scopes, roles, claims, client, subject)| Grant { scopes, roles, claims, client, subject })
+    let lists = (vec(0..4u8, 0..3), vec(0..3u8, 0..3), vec(0..3u8, 0..3));
+    let authenticated = proptest::option::of(prop_oneof![Just(-10i8), 0..5i8]);
+    let predicates = proptest::option::of(any::<[bool; 2]>());
+    (lists, 0..2u8, 0..2u8, 0..4u8, authenticated, predicates).prop_map(
+        |((scopes, roles, claims), client, subject, acr, authenticated, predicates)| Grant {
+            scopes,
+            roles,
+            claims,
+            client,
+            subject,
+            acr,
+            authenticated,
+            predicates,
+        },
+    )
 }
 
 proptest! {
@@ -106,7 +188,7 @@ proptest! {
     fn what_is_printed_reads_back_as_the_same_requirement(tree in trees()) {
         let requirement = tree.requirement();
         let text = requirement.to_string();
-        let read: Requirement = text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
+        let read = PREDICATES.parse(&text).unwrap_or_else(|error| panic!("{text}: {error}"));
         prop_assert_eq!(&read, &requirement, "{}", text);
         prop_assert_eq!(read.to_string(), text);
     }
@@ -123,7 +205,7 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_read_or_refused_with_a_place_inside_it(text in "(scope:|role:|claim:|=|and|or|not|\\(|\\)|\"|\\\\| |a|ä){0,12}") {
+    fn any_text_is_read_or_refused_with_a_place_inside_it(text in "(scope:|role:|claim:|acr:|max_age:|predicate:|any\\(|all\\(|majority\\(|=|and|or|not|\\(|\\)|,|\"|\\\\| |a|5m|ä){0,14}") {
         match text.parse::<Requirement>() {
             Ok(requirement) => prop_assert_eq!(requirement.to_string().parse::<Requirement>(), Ok(requirement)),
             Err(error) => prop_assert!((1..=text.chars().count() + 1).contains(&error.position())),
@@ -132,16 +214,17 @@ proptest! {
 
     #[test]
     fn a_requirement_is_met_as_the_model_says(tree in trees(), grant in grants()) {
-        prop_assert_eq!(tree.requirement().is_met(&grant.claims()), tree.is_met(&grant), "{}", tree.requirement());
+        prop_assert_eq!(grant.fulfils(&tree.requirement()), tree.is_met(&grant) == Some(true), "{}", tree.requirement());
+        prop_assert_eq!(grant.fulfils(&!tree.requirement()), tree.is_met(&grant) == Some(false), "{}", tree.requirement());
     }
 
     #[test]
     fn the_operators_are_those_of_logic(a in trees(), b in trees(), grant in grants()) {
-        let (claims, [a, b]) = (grant.claims(), [a, b].map(|tree| tree.requirement()));
-        let [left, right] = [&a, &b].map(|requirement| requirement.is_met(&claims));
-        prop_assert_eq!((a.clone() & b.clone()).is_met(&claims), left && right);
-        prop_assert_eq!((a.clone() | b.clone()).is_met(&claims), left || right);
-        prop_assert_eq!((!(a.clone() & b.clone())).is_met(&claims), (!a | !b).is_met(&claims));
+        let [a, b] = [a, b].map(|tree| tree.requirement());
+        let [left, right] = [&a, &b].map(|requirement| grant.fulfils(requirement));
+        prop_assert_eq!(grant.fulfils(&(a.clone() & b.clone())), left && right);
+        prop_assert_eq!(grant.fulfils(&(a.clone() | b.clone())), left || right);
+        prop_assert_eq!(grant.fulfils(&!(a.clone() & b.clone())), grant.fulfils(&(!a | !b)));
     }
 }
 
@@ -233,21 +316,27 @@ async fn c6750_3_1_e_the_challenge_names_the_scopes_of_the_way_that_lacks_fewest
 
 #[tokio::test]
 async fn where_more_scope_would_not_help_none_is_named() {
-    for (requirement, scope) in [
-        ("role:admin", ""),
-        ("scope:a and role:admin", "a"),
-        ("role:admin or scope:a", ""),
-        ("sub:bob", ""),
-        ("client:other", ""),
-        ("claim:dept=sales", ""),
-        ("not scope:a", "a"),
-        ("not (scope:a or scope:b)", "b"),
-        ("not ()", "a"),
+    for (requirement, scope, failed) in [
+        ("role:admin", "", "role:admin"),
+        ("scope:a and role:admin", "a", "role:admin"),
+        (
+            "scope:a and (role:admin and sub:alice or role:boss) and sub:bob",
+            "a",
+            "(role:admin and sub:alice or role:boss) and sub:bob",
+        ),
+        ("role:admin or scope:a", "", "role:admin or scope:a"),
+        ("sub:bob", "", "sub:bob"),
+        ("client:other", "", "client:other"),
+        ("claim:dept=sales", "", "claim:dept=sales"),
+        ("not scope:a", "a", "not scope:a"),
+        ("not (scope:a or scope:b)", "b", "not (scope:a or scope:b)"),
+        ("not ()", "a", "not ()"),
+        ("majority(role:admin, role:clerk, role:boss)", "", "majority(role:admin, role:clerk, role:boss)"),
     ] {
         let outcome = ask(requirement, scope, &["clerk"]).await;
         assert_eq!(scopes_named(&outcome), None, "{requirement} with `{scope}`");
-        // The operator learns what was asked for.
-        assert_eq!(outcome.error.as_ref().unwrap().detail(), Some(requirement));
+        // The operator learns which branch failed.
+        assert_eq!(outcome.error.as_ref().unwrap().detail(), Some(failed));
     }
 }
 
@@ -272,7 +361,9 @@ async fn the_audit_event_of_a_pass_names_the_scopes_that_were_required() {
     let [first, second] = [events.recv().await.unwrap(), events.recv().await.unwrap()];
     assert_eq!((first.code, second.code), ("authenticated", "authorized"));
     assert_eq!(second.required_scope.as_deref(), Some("a b"));
-    assert_eq!(second.detail.as_deref(), Some("scope:a and (scope:b or not scope:old)"));
+    assert_eq!(second.requirement.as_deref(), Some("scope:a and (scope:b or not scope:old)"));
+    assert_eq!((second.verdict, second.detail, second.route), ("passed", None, None));
+    assert!(second.took.is_some() && first.took.is_none() && first.requirement.is_none());
 }
 
 #[tokio::test]

@@ -144,7 +144,7 @@ fn a_rule_that_could_never_match_or_never_be_met_is_a_mistake() {
     let methods = "[[rules]]\naccess = \"public\"\npath = \"/a\"\nmethods = [\"get\"]";
     of_rules(methods, "rules[0].methods", "get", "capital letters");
     of_rules("[[rules]]\npath = \"/a\"\naccess = \"none\"", "rules[0].access", "none", "`deny`");
-    for (require, at) in [("scope:a and", 12), ("skope:a", 1), ("(scope:a", 9), ("acr:high", 1), ("", 1)] {
+    for (require, at) in [("scope:a and", 12), ("skope:a", 1), ("(scope:a", 9), ("max_age:high", 9), ("", 1)] {
         let rule = format!("[[rules]]\npath = \"/a\"\nrequire = \"{require}\"");
         of_rules(&rule, "rules[0].require", require, &format!("at character {at}"));
     }
@@ -154,13 +154,23 @@ fn a_rule_that_could_never_match_or_never_be_met_is_a_mistake() {
 fn what_is_not_built_yet_is_refused_by_name() {
     let not_built = "not built yet";
     at_the_top("mode = \"check\"", "mode", "check", not_built);
-    for section in ["mtls", "revocation", "roles"] {
+    for section in ["mtls", "revocation"] {
         of_rules(&format!("[{section}]\nx = 1"), section, "{...}", not_built);
         of_rules(&format!("[{section}]"), section, "{...}", not_built);
     }
     for (key, value) in [("metadata_url", "http://as:8080/"), ("ca_file", "ca.pem")] {
         of_an_issuer(&format!("{key} = \"{value}\""), key, value, not_built);
     }
+}
+
+#[test]
+fn roles_that_cannot_be_are_named_and_a_circle_with_all_its_roles() {
+    of_rules("[roles]\na = [\"role:b\"]\nb = [\"role:a\"]", "roles.a", "a -> b -> a", "circle");
+    of_rules("[roles]\na = [\"x y\"]", "roles.a", "x y", "scope-token");
+    of_rules("[roles]\na = [\"role:b\"]", "roles.a", "b", "no role of the map");
+    of_rules("[roles]\na = \"x\"", "roles.a", "x", "list of strings");
+    of_rules("[[rules]]\npath = \"/\"\nrequire = \"max_age:5\"", "rules[0].require", "max_age:5", "character 9");
+    of_rules("[[rules]]\npath = \"/\"\nrequire = \"predicate:x\"", "rules[0].require", "predicate:x", "registered");
 }
 
 #[test]

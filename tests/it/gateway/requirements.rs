@@ -117,3 +117,57 @@ async fn a_preset_and_client_ids_take_what_an_issuer_really_sends() {
         assert_eq!(gateway.get("/r", &token.sign()).await.status, status);
     }
 }
+
+#[tokio::test]
+async fn c9470_3_rules_ask_for_a_level_and_an_age_of_the_authentication() {
+    let issuer = TestIssuer::start().await;
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let gateway = gateway(&issuer, "(acr:hw or acr:mfa) and max_age:5m and scope:a").await;
+    let token = |acr: &str, ago: u64, scope: &str| {
+        issuer.token().claim("acr", acr).claim("auth_time", now - ago).scope(scope).sign()
+    };
+    assert_eq!(gateway.get("/r", &token("mfa", 0, "a")).await.status, 200);
+    for (acr, ago, scope, lacks_scope) in [("pwd", 0, "a", false), ("mfa", 400, "a", false), ("pwd", 400, "", true)] {
+        let reply = gateway.get("/r", &token(acr, ago, scope)).await;
+        assert_eq!(reply.status, 401);
+        let challenge = reply.challenge();
+        assert!(challenge.contains("error=\"insufficient_user_authentication\""), "{challenge}");
+        assert!(challenge.contains("acr_values=\"hw mfa\", max_age=\"300\""), "{challenge}");
+        assert_eq!(challenge.contains("scope=\"a\""), lacks_scope, "{challenge}");
+    }
+    assert_eq!(gateway.get("/r", &token("mfa", 0, "")).await.status, 403);
+}
+
+#[tokio::test]
+async fn several_scope_claims_grant_together() {
+    let issuer = TestIssuer::start().await;
+    let named = top(&issuer).replace(" }]", ", scope_claim = [\"scope\", \"permissions\"] }]");
+    let gateway = Gateway::start(&format!("{named}[[rules]]\npath = \"/r\"\nrequire = 'scope:a and scope:b'\n"));
+    let token =
+        |scope: &str, permissions: &[&str]| issuer.token().scope(scope).claim("permissions", permissions).sign();
+    assert_eq!(gateway.get("/r", &token("a", &["c", "b"])).await.status, 200);
+    assert_eq!(gateway.get("/r", &token("a", &["c"])).await.status, 403);
+    assert_eq!(gateway.get("/r", &token("", &["a", "b"])).await.status, 200);
+}
+
+#[tokio::test]
+async fn the_majority_decides_and_a_tie_does_not_pass() {
+    let issuer = TestIssuer::start().await;
+    let gateway = gateway(&issuer, "majority(scope:a, role:admin, client:shop, sub:alice)").await;
+    let token = || issuer.token().subject("bob").client_id("shop").scope("a");
+    assert_eq!(gateway.get("/r", &token().subject("alice").sign()).await.status, 200);
+    assert_eq!(gateway.get("/r", &token().sign()).await.status, 403);
+}
+
+#[tokio::test]
+async fn roles_of_the_file_grant_scopes_and_inherit_roles() {
+    let issuer = TestIssuer::start().await;
+    let rule = "[[rules]]\npath = \"/r\"\nrequire = 'scope:orders:read'\n[[rules]]\npath = \"/w\"\nrequire = 'scope:orders:write and role:clerk'\n";
+    let roles = "[roles]\nadmin = [\"orders:write\", \"role:clerk\"]\nclerk = [\"orders:read\"]\n";
+    let gateway = Gateway::start(&format!("{}{rule}{roles}", top(&issuer)));
+    for (role, read, write) in [("admin", 200, 200), ("clerk", 200, 403), ("guest", 403, 403)] {
+        let token = issuer.token().claim("roles", [role]).sign();
+        assert_eq!(gateway.get("/r", &token).await.status, read, "{role}");
+        assert_eq!(gateway.get("/w", &token).await.status, write, "{role}");
+    }
+}
