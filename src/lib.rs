@@ -181,7 +181,7 @@ mod fuzz_targets;
 pub use audit::{AuditEvent, AuditEvents, AuditSink};
 pub use clock::{Clock, SystemClock};
 #[cfg(feature = "config")]
-pub use config::{auth::AuthConfig, key_file::KeyFile, table::ConfigTable};
+pub use config::{auth::AuthConfig, folder::ConfigFiles, key_file::KeyFile, table::ConfigTable};
 pub use error::{ConfigError, ConfigProblem};
 #[cfg(feature = "metrics")]
 pub use meters::metric_names;

@@ -3,6 +3,7 @@
 pub(crate) mod auth;
 mod dpop;
 mod duration;
+pub(crate) mod folder;
 mod introspection;
 mod issuer;
 pub(crate) mod key_file;

@@ -1,13 +1,13 @@
 //! Reads a table of settings key by key and notes every mistake, so that all are reported at once.
 
 use std::fmt;
-use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 
 use super::duration::parse_duration;
+use super::folder::{ConfigFiles, Folder};
 use crate::error::{ConfigError, ConfigProblem};
 
 /// A table of a configuration file on its way into settings.
@@ -27,7 +27,7 @@ use crate::error::{ConfigError, ConfigProblem};
 /// ```
 pub struct ConfigTable {
     path: String,
-    folder: PathBuf,
+    folder: Folder,
     members: Map<String, Value>,
     problems: Vec<ConfigProblem>,
 }
@@ -35,10 +35,10 @@ pub struct ConfigTable {
 impl ConfigTable {
     /// A table as parsed from TOML, JSON or the like. Relative file names in it are relative to `folder`.
     pub fn new(value: Value, folder: impl Into<PathBuf>) -> Self {
-        ConfigTable::at(String::new(), folder.into(), value)
+        ConfigTable::at(String::new(), Folder::new(folder.into()), value)
     }
 
-    fn at(path: String, folder: PathBuf, value: Value) -> Self {
+    fn at(path: String, folder: Folder, value: Value) -> Self {
         let mut table = ConfigTable { path, folder, members: Map::new(), problems: Vec::new() };
         match value {
             Value::Object(members) => table.members = members,
@@ -204,7 +204,7 @@ impl ConfigTable {
     /// The bytes of a file that is named here.
     pub fn file(&mut self, key: &str) -> Option<Vec<u8>> {
         let name = self.text(key)?;
-        match fs::read(self.folder.join(&name)) {
+        match self.folder.read(&name) {
             Ok(bytes) => Some(bytes),
             Err(error) => {
                 self.problem(key, name, format_args!("the file cannot be read: {error}"));
@@ -252,6 +252,11 @@ impl ConfigTable {
             String::from_utf8(bytes).map_err(|_| self.problem(&from_file, "", "the file must hold UTF-8 text")).ok()
         });
         plain.or(variable).or(file.map(|text| text.trim_end_matches(['\n', '\r']).to_owned()))
+    }
+
+    /// The files that this table names, and those below it: a list that fills while it is read.
+    pub fn files(&self) -> ConfigFiles {
+        self.folder.files()
     }
 
     /// The path of this table in key paths, such as `issuers[0]`; empty at the top.

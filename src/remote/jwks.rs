@@ -36,6 +36,17 @@ impl RemoteJwks {
         self.store.unattended.store(true, Ordering::Relaxed);
     }
 
+    /// Starts with the keys of one that looks for them at the same place: with their age, and with what is held against
+    /// them.
+    pub(crate) fn inherit(&self, other: &RemoteJwks) {
+        if self.store.fetcher.origin != other.store.fetcher.origin {
+            return;
+        }
+        let record = other.store.state().record.clone();
+        self.store.state().record = record;
+        other.last_good().iter().for_each(|keys| self.start_with(keys));
+    }
+
     /// Begins to look after keys that an earlier process kept. Building a server cannot: it touches no network, and
     /// there may be no runtime yet.
     pub(crate) fn attend(&self) {

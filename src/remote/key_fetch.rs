@@ -14,7 +14,7 @@ use super::metadata::MetadataSource;
 use crate::verify::jwks::{Jwks, JwksError};
 
 /// Where an issuer's keys are published.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum KeyOrigin {
     Discovery(Arc<MetadataSource>),
     Uri(Uri),

@@ -7,8 +7,8 @@ use crate::verify::jwk::Jwk;
 use crate::verify::jwks::Jwks;
 
 /// What is held against keys for good, by thumbprint.
-#[derive(Debug, Default)]
-pub(super) struct Record {
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Record {
     /// Published with their private part: anybody can sign with them.
     pub(super) exposed: HashSet<Box<str>>,
     /// Forgotten by the operator.

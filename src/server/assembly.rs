@@ -17,7 +17,7 @@ use crate::server::default_client::default_client;
 use crate::server::issuer::{Issuer, Keys};
 use crate::server::proofs::Proofs;
 use crate::server::resource_server::{Inner, ResourceServer};
-use crate::server::verifier::{Trusted, Verifier};
+use crate::server::verifier::{KeySource, Trusted, Verifier};
 use crate::store::token_cache::TokenCache;
 use crate::telemetry;
 use crate::token::resource::{MetadataAddress, Resource, Schemes};
@@ -141,7 +141,7 @@ impl ResourceServerBuilder {
     ) -> Trusted {
         let audiences = issuer.audiences.clone().unwrap_or_else(|| self.audiences.clone());
         let metadata = Arc::new(MetadataSource::new(&issuer.identifier, self.allow_http));
-        let keys = issuer.key_source(door, &metadata);
+        let keys = self.keys_of(issuer, door, &metadata);
         let rules = Arc::new(ClaimRules {
             issuer: issuer.identifier.as_str().into(),
             roles_claims: issuer.roles_claims_for(&audiences),
@@ -169,5 +169,14 @@ impl ResourceServerBuilder {
             keys,
             introspector: introspector.map(Arc::new),
         }
+    }
+
+    fn keys_of(&self, issuer: &Issuer, door: Option<&Door>, metadata: &Arc<MetadataSource>) -> KeySource {
+        let keys = issuer.key_source(door, metadata);
+        let before = self.before.as_ref().and_then(|server| server.inner.verifier.remote(&issuer.identifier));
+        if let (KeySource::Remote(remote), Some(before)) = (&keys, before) {
+            remote.inherit(before);
+        }
+        keys
     }
 }

@@ -13,6 +13,7 @@ use crate::remote::http_client::HttpClient;
 use crate::remote::url;
 use crate::server::dpop::Dpop;
 use crate::server::issuer::Issuer;
+use crate::server::resource_server::ResourceServer;
 use crate::token::authorization::AuthorizationSettings;
 use crate::token::refusal::{Refusal, RefusalHook};
 use crate::token::resource::Description;
@@ -45,6 +46,7 @@ pub struct ResourceServerBuilder {
     pub(super) description: Description,
     pub(super) mcp: bool,
     pub(super) grpc_refusals: bool,
+    pub(super) before: Option<ResourceServer>,
 }
 
 impl ResourceServerBuilder {
@@ -72,6 +74,7 @@ impl ResourceServerBuilder {
             description: Description::default(),
             mcp: false,
             grpc_refusals: true,
+            before: None,
         }
     }
 
@@ -146,6 +149,14 @@ impl ResourceServerBuilder {
     pub fn dpop(mut self, dpop: Dpop) -> Self {
         self.dpop = Some(dpop);
         self
+    }
+
+    /// Starts with the keys of a server that is running, for a configuration that follows another one: issuers that
+    /// stand in both, and publish their keys at the same place, keep them with their age, and what was
+    /// [forgotten](crate::ResourceServer::forget_key) stays so. No request has to wait because of the change. They are
+    /// fetched anew all the same, soon after.
+    pub fn keys_from(self, server: &ResourceServer) -> Self {
+        ResourceServerBuilder { before: Some(server.clone()), ..self }
     }
 
     /// Another source of time, for tests.
