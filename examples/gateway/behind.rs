@@ -1,14 +1,16 @@
 //! What stands behind the rules: the upstream, or an answer of the gateway's own.
 
 use std::convert::Infallible;
+use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_util::future::BoxFuture;
 use http::{Request, Response};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use tower::Service;
-use tower_bearer::ForwardLayer;
+use tower::{Layer, Service, ServiceExt};
+use tower_bearer::{EndStreamsAtExpiry, ForwardLayer};
 
 use crate::answer::describe;
 use crate::check;
@@ -16,13 +18,26 @@ use crate::reply::Body;
 use crate::upstream::Proxy;
 
 #[derive(Clone)]
-pub enum Behind {
+pub struct Behind {
+    what: What,
+    end_streams: bool,
+}
+
+#[derive(Clone)]
+pub enum What {
     /// The request is passed on.
     Upstream(Arc<Proxy>, ForwardLayer),
     /// The answer is what the gateway knows of the request.
     Claims,
     /// A proxy in front asked, and the answer is yes.
     Checked(ForwardLayer),
+}
+
+impl Behind {
+    /// With `end_streams`, answers go on no longer than the token of their request.
+    pub fn new(what: What, end_streams: bool) -> Self {
+        Behind { what, end_streams }
+    }
 }
 
 impl Service<Request<Incoming>> for Behind {
@@ -35,12 +50,18 @@ impl Service<Request<Incoming>> for Behind {
     }
 
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
-        let answer = match self.clone() {
-            Behind::Upstream(proxy, forward) => {
+        if self.end_streams {
+            let ending = EndStreamsAtExpiry.layer(Behind::new(self.what.clone(), false)).oneshot(request);
+            return Box::pin(
+                async move { Ok(ending.await?.map(|body| body.map_err(io::Error::other).boxed_unsync())) },
+            );
+        }
+        let answer = match self.what.clone() {
+            What::Upstream(proxy, forward) => {
                 return Box::pin(async move { Ok(proxy.pass_on(request, forward).await) });
             }
-            Behind::Claims => describe(&request),
-            Behind::Checked(forward) => check::passed(request.headers(), &forward),
+            What::Claims => describe(&request),
+            What::Checked(forward) => check::passed(request.headers(), &forward),
         };
         Box::pin(std::future::ready(Ok(answer)))
     }

@@ -1,5 +1,7 @@
 //! One request: the gateway's own documents, then who may pass to what is behind.
 
+use std::sync::{Arc, Once};
+
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
@@ -8,9 +10,11 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tower::{Layer, ServiceExt};
 use tower_bearer::{Forward, MapBody, ProtectedResourceMetadata, RequireRules, ResourceServer, Ruled};
 
+use crate::behind::{Behind, What};
+use crate::check::{self, Original};
 use crate::reply::{Body, body, problem};
-use crate::settings::Settings;
-use crate::upstream::Behind;
+use crate::settings::{Mode, Settings};
+use crate::upstream::Proxy;
 
 /// Prometheus refuses to guess a format.
 const PROMETHEUS_TEXT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
@@ -21,31 +25,87 @@ type Guarded = Ruled<Forward<Behind>, MapBody<fn(Bytes) -> Body>>;
 /// Everything that decides about a request, prepared.
 pub struct Gate {
     guarded: Guarded,
+    proxy: Option<Arc<Proxy>>,
+    mode: Mode,
+    matches_paths: bool,
+    matches_methods: bool,
     metadata: Option<ProtectedResourceMetadata>,
     metrics: Option<(String, PrometheusHandle)>,
     server: ResourceServer,
 }
 
 impl Gate {
-    pub fn new(settings: &Settings, metrics: Option<PrometheusHandle>) -> Self {
-        let behind = Behind::new(settings.upstream.as_ref(), settings.forward.clone());
-        let behind = if settings.end_streams_at_expiry { behind.end_streams_at_expiry() } else { behind };
+    /// Where the upstream is the one of the gate before, its connections serve on.
+    pub fn new(settings: &Settings, metrics: Option<PrometheusHandle>, before: Option<&Gate>) -> Self {
+        let forward = settings.forward.clone();
+        let kept = before.and_then(|before| before.proxy.clone());
+        let kept = kept.filter(|kept| Some(kept.upstream()) == settings.upstream.as_ref());
+        let proxy = kept.or_else(|| settings.upstream.clone().map(Proxy::new).map(Arc::new));
+        let what = match (settings.mode, &proxy) {
+            (Mode::Check, _) => What::Checked(forward),
+            (Mode::Proxy, Some(proxy)) => What::Upstream(proxy.clone(), forward),
+            (Mode::Proxy, None) => What::Claims,
+        };
+        let behind = Behind::new(what, settings.end_streams_at_expiry);
+        let routes = settings.rules.routes();
         let rules = RequireRules::new(settings.server.clone(), settings.rules.clone());
         Gate {
             guarded: rules.map_body(body as fn(Bytes) -> Body).layer(settings.forward.layer(behind)),
+            proxy,
+            mode: settings.mode,
+            matches_paths: !routes.is_empty(),
+            matches_methods: routes.names_methods(),
             metadata: ProtectedResourceMetadata::of(&settings.server),
             metrics: settings.metrics_path.clone().zip(metrics),
             server: settings.server.clone(),
         }
     }
 
+    pub fn server(&self) -> &ResourceServer {
+        &self.server
+    }
+
     pub async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+        if self.mode == Mode::Proxy {
+            return self.answer_itself(request).await;
+        }
+        match check::original(&request) {
+            Ok(Some(original)) => self.answer_for(original, request).await,
+            Ok(None) => self.answer_itself(request).await,
+            Err(_) => problem(StatusCode::FORBIDDEN, "The original request is named in two ways"),
+        }
+    }
+
+    async fn answer_itself(&self, request: Request<Incoming>) -> Response<Body> {
         if let Some(answer) = self.own_answer(&request) {
             return answer;
         }
         if request.method() == Method::CONNECT {
             return problem(StatusCode::METHOD_NOT_ALLOWED, "The gateway opens no tunnels");
         }
+        if self.mode == Mode::Check && self.matches_paths {
+            return incomplete(
+                "X-Original-Method and X-Original-URI, X-Forwarded-Method and X-Forwarded-Uri, or /envoy",
+            );
+        }
+        self.judged(request).await
+    }
+
+    /// The answer to a proxy that keeps the request itself.
+    async fn answer_for(&self, original: Original, mut request: Request<Incoming>) -> Response<Body> {
+        if self.metadata.as_ref().is_some_and(|metadata| metadata.is_at(&original.target)) {
+            return problem(StatusCode::FORBIDDEN, "The proxy must send requests for this document to the gateway");
+        }
+        match original.method {
+            Some(method) => *request.method_mut() = method,
+            None if self.matches_methods => return incomplete("X-Original-Method, because a rule names methods"),
+            None => {}
+        }
+        *request.uri_mut() = original.target;
+        check::understood(self.judged(request).await)
+    }
+
+    async fn judged(&self, request: Request<Incoming>) -> Response<Body> {
         match self.guarded.clone().oneshot(request).await {
             Ok(response) => response,
             Err(never) => match never {},
@@ -66,4 +126,11 @@ impl Gate {
         answer.headers_mut().insert(CONTENT_TYPE, PROMETHEUS_TEXT);
         Some(answer)
     }
+}
+
+/// The proxy in front is set up wrongly, and nobody passes until that is mended.
+fn incomplete(missing: &str) -> Response<Body> {
+    static TOLD: Once = Once::new();
+    TOLD.call_once(|| tracing::warn!(missing, "the proxy in front does not say which request it asks about"));
+    problem(StatusCode::BAD_REQUEST, &format!("The proxy does not say which request it asks about: {missing}"))
 }

@@ -2,15 +2,45 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
+use futures_util::future::join_all;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tower_bearer::{KeyFile, LastGoodKeys, ResourceServer};
 
 use crate::listener::stopped;
 
+/// How long a file of keys that is being written may delay the end.
+const WRITE_GRACE: Duration = Duration::from_millis(200);
+
+/// The tasks that keep the files of one configuration.
+pub struct Keepers {
+    stop: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Keepers {
+    pub fn start(server: &ResourceServer, files: Vec<KeyFile>) -> Self {
+        let (stop, stopped) = watch::channel(false);
+        let keep = |file| tokio::spawn(keep(server.clone(), file, stopped.clone()));
+        Keepers { tasks: files.into_iter().map(keep).collect(), stop }
+    }
+
+    /// A file that is being written is finished first: an older set must not come after a newer one.
+    pub async fn replace(&mut self, server: &ResourceServer, files: Vec<KeyFile>) {
+        let next = Keepers::start(server, files);
+        std::mem::replace(self, next).finish().await;
+    }
+
+    pub async fn finish(self) {
+        self.stop.send_replace(true);
+        let _ = tokio::time::timeout(WRITE_GRACE, join_all(self.tasks)).await;
+    }
+}
+
 /// Follows the keys of one issuer from this call on, until the signal. A file that is being written then is finished.
-pub fn keep(
+fn keep(
     server: ResourceServer,
     file: KeyFile,
     mut stop: watch::Receiver<bool>,

@@ -6,44 +6,58 @@
 //! Prints `listening on http://ADDR` once it accepts. Logs go to stderr (`RUST_LOG`). A bad file ends it with exit
 //! code 2 and one line for each mistake. SIGTERM ends it within two seconds, requests under way finished.
 //!
-//! Its floors, from the bottom: `settings` and `forward` (the file), `answer` and `upstream` (what is behind), `gate`
-//! (one request), `key_files`, `admin`, `listener` (sockets and shutdown), `main`.
+//! Its floors, from the bottom: `settings` and `forward` (the file), `answer`, `upstream` with `upgrade`, and `check`
+//! (what is `behind`), `gate` (one request), `key_files`, `admin`, `watched` and `reload`
+//! (the file while it runs), `listener` (sockets and shutdown), `main`.
 
 mod admin;
 mod answer;
+mod behind;
+mod check;
 mod forward;
 mod gate;
+mod header_list;
 mod key_files;
 mod listener;
+mod reload;
 mod reply;
 mod settings;
 mod telemetry;
+mod upgrade;
 mod upstream;
+mod watched;
 
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::join_all;
-use settings::Settings;
+use arc_swap::ArcSwap;
+use gate::Gate;
+use key_files::Keepers;
+use reload::Reloads;
+use settings::{Place, Settings};
+use telemetry::Metrics;
+use watched::Watched;
 
 /// The exit code for a bad command line or file.
 const BAD_CONFIGURATION: u8 = 2;
 
-/// How long a file of keys that is being written may delay the end.
-const WRITE_GRACE: Duration = Duration::from_millis(200);
+/// How long what belongs to a configuration may delay the end.
+const GRACE: Duration = Duration::from_millis(250);
 
 fn main() -> ExitCode {
     telemetry::log_to_stderr();
-    let settings = match from_command_line() {
-        Ok(settings) => settings,
+    let mut watched = Watched::default();
+    let read = from_command_line().and_then(|place| Ok((watched.read(|| place.read(None))?, place)));
+    let (settings, place) = match read {
+        Ok(read) => read,
         Err(lines) => {
             lines.iter().for_each(|line| eprintln!("{line}"));
             return ExitCode::from(BAD_CONFIGURATION);
         }
     };
     let ended = tokio::runtime::Runtime::new().and_then(|runtime| {
-        let ended = runtime.block_on(run(settings));
+        let ended = runtime.block_on(run(settings, place, watched));
         // A name that is being resolved cannot be interrupted, and must not delay the end.
         runtime.shutdown_background();
         ended
@@ -57,8 +71,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// `--config FILE [--listen ADDR]`, the file read and judged. One line for each mistake.
-fn from_command_line() -> Result<Settings, Vec<String>> {
+/// `--config FILE [--listen ADDR]`.
+fn from_command_line() -> Result<Place, Vec<String>> {
     let usage = || vec!["usage: gateway --config FILE [--listen ADDR]".to_owned()];
     let (mut config, mut listen) = (None, None);
     let mut arguments = std::env::args().skip(1);
@@ -70,15 +84,16 @@ fn from_command_line() -> Result<Settings, Vec<String>> {
             _ => return Err(usage()),
         }
     }
-    Settings::from_file(&config.ok_or_else(usage)?, listen.as_deref())
+    Ok(Place { file: config.ok_or_else(usage)?, listen })
 }
 
-async fn run(settings: Settings) -> std::io::Result<()> {
-    let metrics = settings.metrics_path.as_ref().map(|_| telemetry::record_metrics());
-    let gate = Arc::new(gate::Gate::new(&settings, metrics));
-    let stop = listener::stop_signal()?;
-    let listening = listener::bind(&settings.listen).await?;
-    let admin = match &settings.admin_listen {
+async fn run(settings: Settings, place: Place, watched: Watched) -> std::io::Result<()> {
+    let metrics = Metrics::default();
+    let gate = Gate::new(&settings, metrics.handle(&settings), None);
+    let gate = Arc::new(ArcSwap::from_pointee(gate));
+    let (stop, hangup) = (listener::stop_signal()?, listener::hangup_signal()?);
+    let listening = listener::bind(&settings.addresses.listen).await?;
+    let admin = match &settings.addresses.admin {
         Some(address) => Some(listener::bind(address).await?),
         None => None,
     };
@@ -86,25 +101,24 @@ async fn run(settings: Settings) -> std::io::Result<()> {
     if let Some(admin) = &admin {
         println!("admin on http://{}", admin.local_addr()?);
     }
-    let keepers: Vec<_> = settings
-        .key_files
-        .into_iter()
-        .map(|file| tokio::spawn(key_files::keep(settings.server.clone(), file, stop.clone())))
-        .collect();
-    let warm = settings.server.clone();
+    let keepers = Keepers::start(&settings.server, settings.key_files);
+    let reloads = Reloads { place, addresses: settings.addresses, gate: gate.clone(), metrics, watched, keepers };
+    let reloads = tokio::spawn(reloads.follow(hangup, stop.clone()));
+    let warm = settings.server;
     tokio::spawn(async move { warm.warm_up().await });
     let admin = admin.map(|socket| {
-        let server = settings.server.clone();
-        tokio::spawn(listener::serve(socket, stop.clone(), move |request| admin::answer(server.clone(), request)))
+        let gate = gate.clone();
+        let answer = move |request| admin::answer(gate.load().server().clone(), request);
+        tokio::spawn(listener::serve(socket, stop.clone(), answer))
     });
     listener::serve(listening, stop, move |request| {
-        let gate = gate.clone();
+        let gate = gate.load_full();
         async move { gate.answer(request).await }
     })
     .await;
     if let Some(admin) = admin {
         let _ = admin.await;
     }
-    let _ = tokio::time::timeout(WRITE_GRACE, join_all(keepers)).await;
+    let _ = tokio::time::timeout(GRACE, reloads).await;
     Ok(())
 }

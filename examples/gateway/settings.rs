@@ -1,17 +1,42 @@
 //! The file: every key of the contract, every mistake at once.
 
-use std::path::Path;
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use http::Uri;
-use tower_bearer::{AccessRules, AuthConfig, ConfigError, ConfigTable, ForwardLayer, KeyFile, ResourceServer};
+use tower_bearer::{
+    AccessRules, AuthConfig, ConfigError, ConfigTable, ForwardLayer, KeyFile, ResourceServer, ResourceServerBuilder,
+};
 
 use crate::forward;
+use crate::upstream::Upstream;
+use crate::watched::Reading;
+
+/// Whether requests come through the gateway, or a proxy in front asks about them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    Proxy,
+    Check,
+}
+
+/// Where the file lies, and what the command line says beside it.
+pub struct Place {
+    pub file: String,
+    pub listen: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Addresses {
+    pub listen: String,
+    pub admin: Option<String>,
+}
 
 /// What the file says, judged.
 pub struct Settings {
-    pub listen: String,
-    pub admin_listen: Option<String>,
-    pub upstream: Option<Uri>,
+    pub addresses: Addresses,
+    pub mode: Mode,
+    pub upstream: Option<Upstream>,
     pub metrics_path: Option<String>,
     pub rules: AccessRules,
     pub forward: ForwardLayer,
@@ -20,34 +45,57 @@ pub struct Settings {
     pub key_files: Vec<KeyFile>,
 }
 
+/// As other proxies have it. It counts only while nothing of the request's body flows.
+const UPSTREAM_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// Parts of the contract that are not built yet: named in the file they end the start, never ignored.
 const NOT_BUILT: [&str; 2] = ["mtls", "revocation"];
 
 /// The same below `[[issuers]]`.
 const NOT_BUILT_FOR_ISSUERS: [&str; 2] = ["metadata_url", "ca_file"];
 
-impl Settings {
-    /// Reads a file; `listen` of the command line beats the one in it.
-    pub fn from_file(name: &str, listen: Option<&str>) -> Result<Self, Vec<String>> {
-        let text = std::fs::read_to_string(name).map_err(|error| vec![format!("{name}: cannot be read: {error}")])?;
-        let value: serde_json::Value =
-            toml::from_str(&text).map_err(|error| vec![format!("{name}: {}", one_line(&error))])?;
-        let folder = Path::new(name).parent().unwrap_or(Path::new("."));
-        let lines = |error: ConfigError| {
-            error.problems().iter().map(|problem| format!("{name}: {problem}")).collect::<Vec<_>>()
-        };
-        Settings::read(refuse_unbuilt(ConfigTable::new(value, folder)), listen).map_err(lines)
+impl Place {
+    /// Reads the file, and names it and every file that it names. Issuers that `before` trusts keep its keys.
+    pub fn read(&self, before: Option<&ResourceServer>) -> Reading<Result<Settings, Vec<String>>> {
+        let mut files = vec![PathBuf::from(&self.file)];
+        let outcome = self.table().and_then(|table| {
+            let named = table.files();
+            let settings = Settings::read(refuse_unbuilt(table), self.listen.as_deref(), before);
+            files.extend(named.read_so_far());
+            settings.map_err(|error| error.problems().iter().map(|problem| self.line(problem)).collect())
+        });
+        Reading { files, outcome }
     }
 
-    fn read(mut table: ConfigTable, listen: Option<&str>) -> Result<Self, ConfigError> {
+    fn table(&self) -> Result<ConfigTable, Vec<String>> {
+        let text = std::fs::read_to_string(&self.file);
+        let text = text.map_err(|error| vec![self.line(format_args!("cannot be read: {error}"))])?;
+        let value: serde_json::Value = toml::from_str(&text).map_err(|error| vec![self.line(one_line(&error))])?;
+        let folder = Path::new(&self.file).parent().unwrap_or(Path::new("."));
+        Ok(ConfigTable::new(value, folder))
+    }
+
+    fn line(&self, mistake: impl Display) -> String {
+        format!("{}: {mistake}", self.file)
+    }
+}
+
+impl Settings {
+    /// `listen` of the command line beats the one in the file.
+    fn read(
+        mut table: ConfigTable,
+        listen: Option<&str>,
+        before: Option<&ResourceServer>,
+    ) -> Result<Self, ConfigError> {
         let in_file = table.text("listen");
         let listen = listen.map(String::from).or(in_file).unwrap_or_else(|| "127.0.0.1:0".into());
         let public_admin = table.flag("danger_admin_public");
-        let admin_listen = table.text("admin_listen");
-        check_addresses(&mut table, &listen, admin_listen.as_deref(), public_admin);
+        let addresses = Addresses { listen, admin: table.text("admin_listen") };
+        check_addresses(&mut table, &addresses, public_admin);
         let upstream = read_upstream(&mut table);
-        if let Some("check") = table.choice("mode", &[("proxy", "proxy"), ("check", "check")]) {
-            table.problem("mode", "check", "this part is not built yet; leave it out or write `proxy`");
+        let mode = table.choice("mode", &[("proxy", Mode::Proxy), ("check", Mode::Check)]).unwrap_or(Mode::Proxy);
+        if let Some(upstream) = upstream.as_ref().filter(|_| mode == Mode::Check) {
+            table.problem("upstream", &upstream.origin, "is not called with `mode = \"check\"`; leave one of them out");
         }
         let metrics_path = table.text("metrics_path");
         if let Some(path) = metrics_path.as_ref().filter(|path| !path.starts_with('/')) {
@@ -59,10 +107,11 @@ impl Settings {
         let auth = AuthConfig::read(&mut table);
         table.finish()?;
         let key_files = auth.key_files().to_vec();
-        let server = auth.into_builder().build()?;
+        let builder = auth.into_builder();
+        let server = before.into_iter().fold(builder, ResourceServerBuilder::keys_from).build()?;
         Ok(Settings {
-            listen,
-            admin_listen,
+            addresses,
+            mode,
             upstream,
             metrics_path,
             rules,
@@ -83,12 +132,12 @@ fn refuse_unbuilt(mut table: ConfigTable) -> ConfigTable {
     table
 }
 
-fn check_addresses(table: &mut ConfigTable, listen: &str, admin: Option<&str>, public_admin: bool) {
+fn check_addresses(table: &mut ConfigTable, addresses: &Addresses, public_admin: bool) {
     let parsed = |text: &str| text.parse::<std::net::SocketAddr>();
-    if parsed(listen).is_err() {
-        table.problem("listen", listen, "must be an address and a port, such as 127.0.0.1:8080");
+    if parsed(&addresses.listen).is_err() {
+        table.problem("listen", &addresses.listen, "must be an address and a port, such as 127.0.0.1:8080");
     }
-    match admin.map(|text| (text, parsed(text))) {
+    match addresses.admin.as_ref().map(|text| (text, parsed(text))) {
         Some((text, Err(_))) => {
             table.problem("admin_listen", text, "must be an address and a port, such as 127.0.0.1:0")
         }
@@ -99,14 +148,18 @@ fn check_addresses(table: &mut ConfigTable, listen: &str, admin: Option<&str>, p
     }
 }
 
-fn read_upstream(table: &mut ConfigTable) -> Option<Uri> {
+fn read_upstream(table: &mut ConfigTable) -> Option<Upstream> {
+    let timeout = table.duration("upstream_timeout");
+    if timeout.is_some_and(|timeout| timeout.is_zero()) {
+        table.problem("upstream_timeout", "0s", "must be longer than nothing");
+    }
     let text = table.text("upstream")?;
     let uri: Option<Uri> = text.parse().ok();
     let plain = |uri: &Uri| {
         uri.scheme_str() == Some("http") && uri.authority().is_some() && uri.path() == "/" && uri.query().is_none()
     };
-    if uri.as_ref().is_some_and(plain) {
-        return uri;
+    if let Some(origin) = uri.filter(plain) {
+        return Some(Upstream { origin, timeout: timeout.unwrap_or(UPSTREAM_TIMEOUT) });
     }
     table.problem("upstream", text, "must be the http origin of the service behind, such as http://127.0.0.1:9000");
     None

@@ -1,11 +1,14 @@
 //! Logs to stderr, metrics for Prometheus.
 
 use std::io::stderr;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tower_bearer::metric_names;
 use tracing_subscriber::EnvFilter;
+
+use crate::settings::Settings;
 
 /// Buckets from a cache hit (a microsecond) to a wait for keys (two seconds).
 const SECONDS: [f64; 9] = [1e-6, 1e-5, 5e-5, 1e-4, 1e-3, 1e-2, 0.1, 1.0, 2.0];
@@ -17,8 +20,18 @@ pub fn log_to_stderr() {
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr).with_ansi(false).init();
 }
 
+/// The one recorder of this process, once a file asks for it.
+#[derive(Default)]
+pub struct Metrics(OnceLock<PrometheusHandle>);
+
+impl Metrics {
+    pub fn handle(&self, settings: &Settings) -> Option<PrometheusHandle> {
+        settings.metrics_path.as_ref().map(|_| self.0.get_or_init(record_metrics).clone())
+    }
+}
+
 /// Starts recording; the handle renders the text that Prometheus scrapes.
-pub fn record_metrics() -> PrometheusHandle {
+fn record_metrics() -> PrometheusHandle {
     let builder = [metric_names::VERIFICATION_SECONDS, metric_names::AUTHORIZATION_SECONDS]
         .into_iter()
         .try_fold(PrometheusBuilder::new(), |builder, name| {

@@ -134,6 +134,7 @@ fn the_sample_file_holds_every_key_that_is_built() {
         "strip_credentials",
         "typ",
         "upstream",
+        "upstream_timeout",
         "window_future",
         "window_past",
     ];

@@ -12,7 +12,7 @@ use http::Request;
 use tower_bearer::testing::TestIssuer;
 
 use super::RESOURCE;
-use super::client::{Reply, send};
+use super::client::{Reply, eventually, send};
 use crate::examples::example;
 
 /// Longest wait for anything that a process does.
@@ -110,8 +110,25 @@ impl Gateway {
 
     /// Asks it to end.
     pub fn terminate(&self) {
-        let status = Command::new("kill").arg("-TERM").arg(self.id().to_string()).status().unwrap();
+        self.signal("-TERM");
+    }
+
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill").arg(name).arg(self.id().to_string()).status().unwrap();
         assert!(status.success());
+    }
+
+    /// How often another file has been put in force.
+    pub fn reloads(&self) -> usize {
+        self.log().matches("read anew and in force").count()
+    }
+
+    /// Writes another file, sends SIGHUP and waits until it is in force.
+    pub async fn reload(&self, file: &str) {
+        let before = self.reloads();
+        self.folder.write("gateway.toml", file);
+        self.signal("-HUP");
+        assert!(eventually(DEADLINE, || async { self.reloads() > before }).await, "{}", self.log());
     }
 
     /// How it ended, and how long that took.

@@ -58,6 +58,10 @@ fn a_setting_of_the_wrong_kind_is_named_with_its_value() {
     at_the_top("challenge_scope = \"a\\\"b\"", "challenge_scope", "a\\\"b", "scope-token");
     at_the_top("upstream = \"127.0.0.1:9000\"", "upstream", "127.0.0.1:9000", "http origin");
     at_the_top("upstream = \"http://127.0.0.1/x\"", "upstream", "http://127.0.0.1/x", "http origin");
+    let check = "mode = \"check\"\nupstream = \"http://127.0.0.1:1\"";
+    at_the_top(check, "upstream", "http://127.0.0.1:1/", "leave one of them out");
+    let zero = "upstream = \"http://127.0.0.1:1\"\nupstream_timeout = \"0s\"";
+    at_the_top(zero, "upstream_timeout", "0s", "longer than nothing");
     at_the_top("mode = \"redirect\"", "mode", "redirect", "`proxy`");
     at_the_top("admin_listen = \"0.0.0.0:0\"", "admin_listen", "0.0.0.0:0", "danger_admin_public");
     of_rules("[token_cache]\nmax_bytes = -1", "token_cache.max_bytes", "-1", "whole number");
@@ -153,7 +157,6 @@ fn a_rule_that_could_never_match_or_never_be_met_is_a_mistake() {
 #[test]
 fn what_is_not_built_yet_is_refused_by_name() {
     let not_built = "not built yet";
-    at_the_top("mode = \"check\"", "mode", "check", not_built);
     for section in ["mtls", "revocation"] {
         of_rules(&format!("[{section}]\nx = 1"), section, "{...}", not_built);
         of_rules(&format!("[{section}]"), section, "{...}", not_built);
@@ -188,7 +191,7 @@ fn a_key_store_is_a_file_of_its_own_for_keys_that_are_fetched() {
 #[test]
 fn every_mistake_of_a_file_is_reported_at_once() {
     let lines = mistakes(
-        "leeway = \"1h\"\ncolour = 1\nlisten = 1\nmode = \"check\"\n[[issuers]]\ntyp = \"x\"\njwks_refresh = \"0s\"\n\
+        "leeway = \"1h\"\ncolour = 1\nlisten = 1\nmode = \"tunnel\"\n[[issuers]]\ntyp = \"x\"\njwks_refresh = \"0s\"\n\
          [[issuers]]\nissuer = \"http://as.example.com\"\npreset = \"p\"\nsize = 1\n[token_cache]\nmax_ttl = \"0s\"\n\
          [[rules]]\npath = \"x\"\naccess = \"public\"\n[[rules]]\npath = \"/a\"\nrequire = \"or\"\n[dpop]\nmode = 1\n",
     );

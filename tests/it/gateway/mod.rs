@@ -3,6 +3,7 @@
 mod access;
 mod admin;
 mod answers;
+mod check;
 mod client;
 mod dpop;
 mod forward;
@@ -11,14 +12,19 @@ mod key_files;
 mod lifecycle;
 mod metrics;
 mod mistakes;
+mod nginx;
 mod paths;
 mod privacy;
 mod proxy;
+mod reload;
+mod reload_files;
 mod requirements;
 mod secrets;
 mod start;
 mod streams;
+mod upgrades;
 mod upstream;
+mod waits;
 
 /// The resource that the tests' tokens are for.
 const RESOURCE: &str = "https://api.example.com";
