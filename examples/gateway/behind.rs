@@ -15,6 +15,7 @@ use tower_bearer::{EndStreamsAtExpiry, ForwardLayer};
 use crate::answer::describe;
 use crate::check;
 use crate::reply::Body;
+use crate::upgrade::EndsWithToken;
 use crate::upstream::Proxy;
 
 #[derive(Clone)]
@@ -49,8 +50,9 @@ impl Service<Request<Incoming>> for Behind {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+    fn call(&mut self, mut request: Request<Incoming>) -> Self::Future {
         if self.end_streams {
+            request.extensions_mut().insert(EndsWithToken);
             let ending = EndStreamsAtExpiry.layer(Behind::new(self.what.clone(), false)).oneshot(request);
             return Box::pin(
                 async move { Ok(ending.await?.map(|body| body.map_err(io::Error::other).boxed_unsync())) },

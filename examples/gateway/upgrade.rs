@@ -5,6 +5,7 @@ use http::{HeaderMap, HeaderValue, Request, Response, Version};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncWriteExt, copy, split};
+use tower_bearer::{Claims, Expired};
 
 use crate::header_list::members;
 
@@ -12,7 +13,13 @@ use crate::header_list::members;
 pub struct Upgrade {
     protocols: HeaderValue,
     client: OnUpgrade,
+    /// Of its token, where the connection may not outlive it.
+    end: Option<Expired>,
 }
+
+/// Stands in the extensions of a request whose connection may not outlive its token.
+#[derive(Clone)]
+pub struct EndsWithToken;
 
 /// Takes the wish out of a request, if it is one that is passed on.
 pub fn wanted<B>(request: &mut Request<B>) -> Option<Upgrade> {
@@ -25,7 +32,9 @@ pub fn wanted<B>(request: &mut Request<B>) -> Option<Upgrade> {
     if members(request.headers(), &UPGRADE).any(carries_requests) {
         return None;
     }
-    Some(Upgrade { protocols, client: hyper::upgrade::on(request) })
+    let extensions = request.extensions();
+    let end = extensions.get::<EndsWithToken>().and_then(|_| extensions.get::<Claims>()).map(Claims::expired);
+    Some(Upgrade { protocols, end, client: hyper::upgrade::on(request) })
 }
 
 /// Inside such a protocol a client could send further requests past every rule.
@@ -43,7 +52,7 @@ impl Upgrade {
     /// The upstream has agreed: the client is told so, and a task joins both.
     pub fn agree<B>(self, mut response: Response<B>, protocol: HeaderValue) -> Response<B> {
         let upstream = hyper::upgrade::on(&mut response);
-        tokio::spawn(join(self.client, upstream));
+        tokio::spawn(join(self.client, upstream, self.end));
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
         response.headers_mut().insert(UPGRADE, protocol);
         response
@@ -51,14 +60,21 @@ impl Upgrade {
 }
 
 /// Until one side ends; the other is told then.
-async fn join(client: OnUpgrade, upstream: OnUpgrade) {
+async fn join(client: OnUpgrade, upstream: OnUpgrade, end: Option<Expired>) {
     let (client, upstream) = match tokio::try_join!(client, upstream) {
         Ok(both) => both,
         Err(error) => return tracing::debug!(%error, "an upgrade was not completed"),
     };
     let (mut from_client, mut to_client) = split(TokioIo::new(client));
     let (mut from_upstream, mut to_upstream) = split(TokioIo::new(upstream));
+    let ended = async {
+        match end {
+            Some(end) => end.await,
+            None => std::future::pending().await,
+        }
+    };
     tokio::select! {
+        () = ended => tracing::debug!("the token of an upgraded connection has ended, and the connection with it"),
         _ = copy(&mut from_client, &mut to_upstream) => {}
         _ = copy(&mut from_upstream, &mut to_client) => {}
     }

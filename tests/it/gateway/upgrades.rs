@@ -176,6 +176,25 @@ async fn a_protocol_that_carries_further_requests_is_not_passed_on() {
 }
 
 #[tokio::test]
+async fn r80_an_upgraded_connection_ends_with_its_token_where_the_file_says_so() {
+    let issuer = TestIssuer::start().await;
+    let echo = Echo::start(AGREES).await;
+    let file = |key: &str| format!("leeway = \"0s\"\nupstream = \"http://{}\"\n{key}{}", echo.address, top(&issuer));
+    let ending = Gateway::start(&file("end_streams_at_expiry = true\n"));
+    let lasting = Gateway::start(&file(""));
+    let seconds = std::time::Duration::from_secs(3);
+    let lines = format!("Authorization: Bearer {}\r\n{WEBSOCKET}", issuer.token().expires_in(seconds).sign());
+    let (mut ended, answer) = ask(&ending, &lines).await;
+    let (mut lasts, _) = ask(&lasting, &lines).await;
+    assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
+    assert_eq!((exchange(&mut ended, "a").await, exchange(&mut lasts, "a").await), ("A".into(), "A".into()));
+    let begun = std::time::Instant::now();
+    assert_eq!(in_time(ended.read(&mut [0; 8])).await.unwrap(), 0);
+    assert!(begun.elapsed() < seconds * 2, "{:?}", begun.elapsed());
+    assert_eq!(exchange(&mut lasts, "b").await, "B");
+}
+
+#[tokio::test]
 async fn sigterm_ends_an_upgraded_connection_in_time() {
     let issuer = TestIssuer::start().await;
     let echo = Echo::start(AGREES).await;
