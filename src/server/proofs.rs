@@ -27,6 +27,10 @@ pub(crate) struct Proofs {
     pub(super) used: Arc<dyn ReplayStore>,
 }
 
+fn new_store() -> Arc<dyn ReplayStore> {
+    Arc::new(InMemoryReplayStore::default())
+}
+
 impl ResourceServerBuilder {
     /// Whether Bearer tokens are taken, and how proofs are judged where they are.
     pub(super) fn proofs(&self) -> (bool, Option<Proofs>) {
@@ -44,9 +48,14 @@ impl ResourceServerBuilder {
             name: crypto::sha256(self.identifier().map_or("", String::as_str).as_bytes()),
             base,
             original_uri: dpop.original_uri.clone(),
-            used: dpop.replay_store.clone().unwrap_or_else(|| Arc::new(InMemoryReplayStore::default())),
+            used: dpop.replay_store.clone().or_else(|| self.used_before()).unwrap_or_else(new_store),
         });
         (dpop.mode != DpopMode::Require, proofs)
+    }
+
+    /// A proof that was used stays so under the configuration that follows.
+    fn used_before(&self) -> Option<Arc<dyn ReplayStore>> {
+        Some(self.before.as_ref()?.inner.proofs.as_ref()?.used.clone())
     }
 
     /// What was given, else the origin of the resource identifier.

@@ -78,6 +78,7 @@ mod soak;
 mod sources;
 mod spans;
 mod step_up;
+mod succession;
 mod support;
 mod testing_faults;
 mod testing_tools;
