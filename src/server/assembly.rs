@@ -18,6 +18,7 @@ use crate::server::issuer::{Issuer, Keys};
 use crate::server::proofs::Proofs;
 use crate::server::resource_server::{Inner, ResourceServer};
 use crate::server::verifier::{KeySource, Trusted, Verifier};
+use crate::store::known_headers::KnownHeaders;
 use crate::store::token_cache::TokenCache;
 use crate::telemetry;
 use crate::token::resource::{MetadataAddress, Resource, Schemes};
@@ -68,7 +69,7 @@ impl ResourceServerBuilder {
         let mut introspectors = issuers.values().filter_map(|trusted| trusted.introspector.as_ref());
         let opaque = introspectors.find(takes_opaque).cloned();
         Ok(ResourceServer::from_inner(Inner {
-            verifier: Verifier { issuers, opaque },
+            verifier: Verifier { issuers, opaque, headers: KnownHeaders::default() },
             cache: TokenCache::new(self.cache_bytes, self.cache_ttl, crypto::random()),
             leeway: self.leeway.as_secs(),
             clock: self.clock.clone(),

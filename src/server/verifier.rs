@@ -10,6 +10,7 @@ use crate::remote::jwks::RemoteJwks;
 use crate::remote::refresh::Why;
 use crate::remote::snapshot::{KeyView, Snapshot};
 use crate::server::known_server::{self, KnownServer};
+use crate::store::known_headers::KnownHeaders;
 use crate::token::claims::ClaimSet;
 use crate::token::error::{AuthError, Reason};
 use crate::token::json::{self, Object};
@@ -19,7 +20,7 @@ use crate::verify::answer::Asked;
 use crate::verify::jwk::Jwk;
 use crate::verify::jwks::Jwks;
 use crate::verify::jws::{Compact, Header, parse_header};
-use crate::verify::rules::{ClaimRules, Judged};
+use crate::verify::rules::{ClaimRules, Judged, repeats_claims};
 use crate::verify::shape::is_opaque;
 
 /// Where an issuer's keys come from.
@@ -57,6 +58,7 @@ pub(crate) struct Verifier {
     pub(crate) issuers: HashMap<Arc<str>, Trusted>,
     /// The one issuer that is asked about opaque tokens: they are never shown around.
     pub(crate) opaque: Option<Arc<Introspector>>,
+    pub(crate) headers: KnownHeaders,
 }
 
 /// Why verification stopped.
@@ -118,24 +120,33 @@ impl Verifier {
     /// a signature check nor a fetch.
     fn verify_jwt(&self, token: &str, now: Now, round: Round) -> Result<ClaimSet, Stuck> {
         let compact = Compact::split(token).map_err(|error| self.advise_on_opaque(error))?;
-        let header_bytes = compact.decode_header()?;
-        let header_object = parse_header(&header_bytes)?;
-        let header = Header::read(&header_object)?;
-        let payload_bytes = compact.decode_payload()?;
-        // Before any wait for keys: what is no JWT causes no fetch, and is no outage either.
-        let signature = compact.decode_signature()?;
-        let (text, payload) = json::parse_object_text(&payload_bytes)
+        let known = self.headers.find(compact.header);
+        let (header_bytes, header_object);
+        let (header, repeated) = match &known {
+            Some(known) => (known.header(), None),
+            None => {
+                header_bytes = compact.decode_header()?;
+                header_object = parse_header(&header_bytes)?;
+                (Header::read(&header_object)?, Some(&header_object))
+            }
+        };
+        // The signature too, before any wait for keys: what is no JWT causes no fetch, and is no outage either.
+        let body = compact.decode_body()?;
+        let (text, payload) = json::parse_object_text(body.payload())
             .map_err(|error| AuthError::with_detail(Reason::PayloadInvalid, error))?;
 
         let trusted = self.issuer_of(&payload)?;
         if !trusted.algorithms.contains(&header.algorithm) {
             return Err(AuthError::with_detail(Reason::AlgorithmNotAllowed, header.algorithm).into());
         }
-        let judged = Judged { header: &header, repeated: &header_object, payload: &payload, text };
+        let judged = Judged { header: &header, repeated, payload: &payload, text };
         let sound = trusted.rules.judge(&judged, now.wall);
         let sound = sound.map_err(|error| known_server::explain(error, trusted.known, &judged))?;
         let at_hand = trusted.keys_at_hand(now, round)?;
-        let key = trusted.verify_signature(&compact, &signature, &header, at_hand.keys(), round)?;
+        let key = trusted.verify_signature(&compact, body.signature(), &header, at_hand.keys(), round)?;
+        if repeated.is_some_and(|header| !repeats_claims(header)) {
+            self.headers.keep(compact.header, &header);
+        }
         Ok(ClaimSet { key_life: Some(key.key.life.clone()), ..trusted.rules.claims(sound) })
     }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod decisions;
 mod digest;
+pub(crate) mod known_headers;
 pub(crate) mod replay;
 pub(crate) mod replay_memory;
 pub(crate) mod token_cache;

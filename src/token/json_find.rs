@@ -7,7 +7,7 @@ use super::json_reader::{Reader, inside, plain_run};
 /// it. Paths are read as by [`Object::at`](super::json::Object::at); a number is compared as it is written. For texts
 /// that were read strictly before: nothing is copied, and nothing is said about what is wrong with a text.
 pub(crate) fn holds(object: &str, path: &str, wanted: &str) -> bool {
-    let mut reader = Reader { text: object, at: 0 };
+    let mut reader = Reader::new(object);
     let found = reader.find(path).and_then(|found| if found { reader.value_is(wanted) } else { Ok(false) });
     found.unwrap_or(false)
 }

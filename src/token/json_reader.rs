@@ -3,12 +3,10 @@
 use std::borrow::Cow;
 
 use super::json::{Json, JsonError, Object};
+use super::json_members::Members;
 
 /// Deepest nesting that is read; far below what would trouble a small stack.
 pub(super) const MAX_DEPTH: usize = 16;
-
-/// As many members as most payloads have.
-const USUAL_MEMBERS: usize = 16;
 
 /// Reads exactly one value; repeated members are only marked, for texts whose parts are judged singly.
 pub(crate) fn parse_lenient(bytes: &[u8]) -> Result<Json<'_>, JsonError> {
@@ -16,11 +14,7 @@ pub(crate) fn parse_lenient(bytes: &[u8]) -> Result<Json<'_>, JsonError> {
 }
 
 fn parse_text(text: &str) -> Result<Json<'_>, JsonError> {
-    let mut reader = Reader { text, at: 0 };
-    let mut value = Json::Null;
-    reader.value(0, &mut value)?;
-    reader.skip_space();
-    if reader.at == text.len() { Ok(value) } else { Err(JsonError::Syntax) }
+    Reader::new(text).document()
 }
 
 /// Reads one object and refuses repeated members at every depth.
@@ -39,8 +33,9 @@ pub(crate) fn parse_object_text(bytes: &[u8]) -> Result<(&str, Object<'_>), Json
 
 /// Reads exactly one value and refuses repeated members at every depth.
 fn parse(text: &str) -> Result<Json<'_>, JsonError> {
-    let value = parse_text(text)?;
-    if value.repeats_a_member() { Err(JsonError::RepeatedMember) } else { Ok(value) }
+    let mut reader = Reader::new(text);
+    let value = reader.document()?;
+    if reader.repeats { Err(JsonError::RepeatedMember) } else { Ok(value) }
 }
 
 /// Some servers begin their documents with a byte order mark; it changes no member.
@@ -51,74 +46,99 @@ pub(crate) fn without_byte_order_mark(bytes: &[u8]) -> &[u8] {
 pub(super) struct Reader<'a> {
     pub(super) text: &'a str,
     pub(super) at: usize,
+    /// An object read so far holds a member twice.
+    repeats: bool,
 }
 
 impl<'a> Reader<'a> {
+    pub(super) fn new(text: &'a str) -> Self {
+        Reader { text, at: 0, repeats: false }
+    }
+
+    fn document(&mut self) -> Result<Json<'a>, JsonError> {
+        let value = self.value(0)?;
+        self.skip_space();
+        if self.at == self.text.len() { Ok(value) } else { Err(JsonError::Syntax) }
+    }
+
+    #[inline(always)]
     pub(super) fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
 
+    #[inline(always)]
     pub(super) fn rest(&self) -> &'a [u8] {
         self.text.as_bytes().get(self.at..).unwrap_or_default()
     }
 
+    #[inline(always)]
     pub(super) fn skip_space(&mut self) {
+        // Most issuers write none.
+        if self.peek().is_some_and(|byte| byte <= b' ') {
+            self.skip_all_space();
+        }
+    }
+
+    #[cold]
+    fn skip_all_space(&mut self) {
         while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
             self.at += 1;
         }
     }
 
+    #[inline(always)]
     pub(super) fn eat(&mut self, byte: u8) -> bool {
         let found = self.peek() == Some(byte);
         self.at += usize::from(found);
         found
     }
 
+    #[inline(always)]
     pub(super) fn expect(&mut self, byte: u8) -> Result<(), JsonError> {
         if self.eat(byte) { Ok(()) } else { Err(JsonError::Syntax) }
     }
 
+    #[inline(always)]
     pub(super) fn slice(&self, from: usize) -> Result<&'a str, JsonError> {
         self.text.get(from..self.at).ok_or(JsonError::Syntax)
     }
 
-    /// Into its place: values are large, and moving each through a `Result` costs as much as reading it.
-    fn value(&mut self, depth: usize, into: &mut Json<'a>) -> Result<(), JsonError> {
+    #[inline(always)]
+    fn value(&mut self, depth: usize) -> Result<Json<'a>, JsonError> {
         self.skip_space();
-        *into = match self.peek() {
-            Some(b'"') => Json::String(self.string()?),
-            Some(b'{') => return self.object(inside(depth)?, into),
-            Some(b'[') => return self.array(inside(depth)?, into),
-            Some(b't') => self.literal("true", Json::Bool(true))?,
-            Some(b'f') => self.literal("false", Json::Bool(false))?,
-            Some(b'n') => self.literal("null", Json::Null)?,
-            _ => self.number()?,
-        };
-        Ok(())
+        if self.peek() == Some(b'"') { self.string().map(Json::String) } else { self.no_string(depth) }
+    }
+
+    fn no_string(&mut self, depth: usize) -> Result<Json<'a>, JsonError> {
+        match self.peek() {
+            Some(b'{') => self.object(inside(depth)?),
+            Some(b'[') => self.array(inside(depth)?),
+            Some(b't') => self.literal("true", Json::Bool(true)),
+            Some(b'f') => self.literal("false", Json::Bool(false)),
+            Some(b'n') => self.literal("null", Json::Null),
+            _ => self.number(),
+        }
     }
 
     pub(super) fn literal(&mut self, word: &str, value: Json<'a>) -> Result<Json<'a>, JsonError> {
-        let rest = self.text.get(self.at..).ok_or(JsonError::Syntax)?;
-        if !rest.starts_with(word) {
+        if !self.rest().starts_with(word.as_bytes()) {
             return Err(JsonError::Syntax);
         }
         self.at += word.len();
         Ok(value)
     }
 
-    fn object(&mut self, depth: usize, into: &mut Json<'a>) -> Result<(), JsonError> {
+    fn object(&mut self, depth: usize) -> Result<Json<'a>, JsonError> {
         self.expect(b'{')?;
-        let mut members = Vec::with_capacity(if depth == 1 { USUAL_MEMBERS } else { 0 });
+        let mut members = Members::new(depth);
         self.skip_space();
         if !self.eat(b'}') {
             loop {
                 self.skip_space();
-                members.push((self.string()?, Json::Null));
+                let name = self.string()?;
                 self.skip_space();
                 self.expect(b':')?;
-                if let Some((_, value)) = members.last_mut() {
-                    self.value(depth, value)?;
-                }
+                members.push(name, self.value(depth)?);
                 self.skip_space();
                 if self.eat(b'}') {
                     break;
@@ -126,21 +146,18 @@ impl<'a> Reader<'a> {
                 self.expect(b',')?;
             }
         }
-        let repeats = has_repeats(&members);
-        *into = Json::Object(Object { members, repeats });
-        Ok(())
+        let object = members.finish();
+        self.repeats |= object.repeats;
+        Ok(Json::Object(object))
     }
 
-    fn array(&mut self, depth: usize, into: &mut Json<'a>) -> Result<(), JsonError> {
+    fn array(&mut self, depth: usize) -> Result<Json<'a>, JsonError> {
         self.expect(b'[')?;
         let mut items = Vec::new();
         self.skip_space();
         if !self.eat(b']') {
             loop {
-                items.push(Json::Null);
-                if let Some(item) = items.last_mut() {
-                    self.value(depth, item)?;
-                }
+                items.push(self.value(depth)?);
                 self.skip_space();
                 if self.eat(b']') {
                     break;
@@ -148,10 +165,10 @@ impl<'a> Reader<'a> {
                 self.expect(b',')?;
             }
         }
-        *into = Json::Array(items);
-        Ok(())
+        Ok(Json::Array(items))
     }
 
+    #[inline(always)]
     fn string(&mut self) -> Result<Cow<'a, str>, JsonError> {
         self.expect(b'"')?;
         let start = self.at;
@@ -164,6 +181,7 @@ impl<'a> Reader<'a> {
         self.string_with_escapes(start).map(Cow::Owned)
     }
 
+    #[cold]
     fn string_with_escapes(&mut self, start: usize) -> Result<String, JsonError> {
         let mut copy = String::new();
         let mut run = start;
@@ -249,16 +267,19 @@ impl<'a> Reader<'a> {
 
 /// How many bytes come before the first quote, backslash or control character, eight at a time: texts are most of
 /// what is read.
+#[inline(always)]
 pub(super) fn plain_run(bytes: &[u8]) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGHS: u64 = 0x8080_8080_8080_8080;
-    // The high bit of each byte below `limit`; above the first such byte the answer may be wrong, and is not used.
-    let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word & HIGHS;
     let (words, rest) = bytes.as_chunks();
     let mut length = 0;
     for word in words {
         let word = u64::from_le_bytes(*word);
-        let ends = below(word, 0x20) | below(word ^ (ONES * 0x22), 1) | below(word ^ (ONES * 0x5c), 1);
+        // The high bit of each byte below the limit; above the first such byte it may be wrong, and is not used.
+        let control = word.wrapping_sub(ONES * 0x20);
+        let quote = (word ^ (ONES * 0x22)).wrapping_sub(ONES);
+        let backslash = (word ^ (ONES * 0x5c)).wrapping_sub(ONES);
+        let ends = (control | quote | backslash) & !word & HIGHS;
         if ends != 0 {
             return length + ends.trailing_zeros() as usize / 8;
         }
@@ -271,33 +292,77 @@ pub(super) fn inside(depth: usize) -> Result<usize, JsonError> {
     if depth < MAX_DEPTH { Ok(depth + 1) } else { Err(JsonError::TooDeep) }
 }
 
-/// Sorted for large objects, so that thousands of members cost no quadratic time.
-fn has_repeats(members: &[(Cow<'_, str>, Json<'_>)]) -> bool {
-    if members.len() > USUAL_MEMBERS {
-        let mut names: Vec<&str> = members.iter().map(|(key, _)| key.as_ref()).collect();
-        names.sort_unstable();
-        return names.windows(2).any(|pair| pair.first() == pair.last());
-    }
-    let mut seen = 0_u64;
-    members.iter().enumerate().any(|(place, (key, _))| {
-        // Equal names set the same bit, so only those that find theirs set are compared.
-        let bit = 1 << (name_hash(key) % 64);
-        let again = seen & bit != 0;
-        seen |= bit;
-        again && members.iter().take(place).any(|(earlier, _)| earlier == key)
-    })
-}
-
-/// A few bits that tell most names apart.
-fn name_hash(name: &str) -> u32 {
-    let bytes = name.as_bytes();
-    let byte = |place: Option<&u8>| u32::from(place.copied().unwrap_or_default());
-    byte(bytes.first()) + 3 * byte(bytes.last()) + 7 * bytes.len() as u32
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    /// Few names and short texts with what needs escapes, so that names meet and texts end at every place.
+    fn values() -> impl Strategy<Value = Value> {
+        let text = || "[ab\"\\\\/\u{1}\u{e9}\u{1f600}]{0,12}";
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            (-1e9..1e9).prop_map(Value::from),
+            text().prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 64, 20, move |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+                prop::collection::vec((text(), inner), 0..24)
+                    .prop_map(|members| Value::Object(members.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_read_is_what_serde_json_reads(value in values(), pretty in any::<bool>()) {
+            let print = if pretty { serde_json::to_string_pretty } else { serde_json::to_string };
+            let text = print(&value).unwrap();
+            prop_assert_eq!(parse(&text).unwrap().to_value(), serde_json::from_str::<Value>(&text).unwrap());
+        }
+
+        /// One byte changed, put in or taken out: what is read then, serde_json reads as well, and as the same.
+        #[test]
+        fn what_is_spoiled_is_not_read_or_read_alike(
+            value in values(), place in any::<prop::sample::Index>(), byte in "[ \"\\\\,:\\[\\]{}0-9a-z.-]", width in 0..2usize,
+        ) {
+            let mut text = value.to_string();
+            let place = place.index(text.len());
+            prop_assume!(text.is_char_boundary(place) && text.is_char_boundary(place + width));
+            text.replace_range(place..place + width, &byte);
+            let (ours, theirs) = (parse(&text), serde_json::from_str::<Value>(&text));
+            match (&ours, &theirs) {
+                (Ok(ours), Ok(theirs)) => prop_assert_eq!(ours.to_value(), theirs.clone()),
+                // The one rule that serde_json does not know.
+                (Err(error), Ok(_)) => prop_assert_eq!(*error, JsonError::RepeatedMember),
+                (Ok(_), Err(error)) => prop_assert!(error.to_string().contains("out of range"), "{} {}", error, text),
+                (Err(_), Err(_)) => {}
+            }
+        }
+
+        #[test]
+        fn p09_a_member_that_stands_twice_is_refused_among_any_others(
+            names in prop::collection::hash_set("[a-z]{0,4}", 1..40), first in any::<prop::sample::Index>(),
+            second in any::<prop::sample::Index>(), escaped in any::<bool>(), outer in any::<bool>(),
+        ) {
+            let names: Vec<String> = names.into_iter().collect();
+            let object = |names: &[String]| {
+                let members: Vec<String> = names.iter().map(|name| format!("\"{name}\":1")).collect();
+                format!("{{{}}}", members.join(","))
+            };
+            let within = |text: String| if outer { format!("[{{\"x\":{text}}}]") } else { text };
+            prop_assert!(parse(&within(object(&names))).is_ok());
+            let mut again = names.clone();
+            let twin = names[first.index(names.len())].clone();
+            let spelt = if escaped { twin.bytes().map(|byte| format!("\\u{byte:04x}")).collect() } else { twin };
+            again.insert(second.index(names.len() + 1), spelt);
+            prop_assert_eq!(parse(&within(object(&again))).map(|_| ()), Err(JsonError::RepeatedMember));
+        }
+    }
 
     fn refused(text: &str) -> JsonError {
         parse(text).expect_err(text)

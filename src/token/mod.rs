@@ -7,6 +7,7 @@ pub(crate) mod claims;
 pub(crate) mod error;
 pub(crate) mod json;
 pub(crate) mod json_find;
+mod json_members;
 pub(crate) mod json_reader;
 pub(crate) mod key_life;
 mod permissions;

@@ -230,15 +230,14 @@ fn scheme_and_token(value: &[u8]) -> Result<Option<(Scheme, &str)>, AuthError> {
 
 /// One token68: letters, digits and `-._~+/`, then only `=`.
 fn token68(value: &[u8]) -> Option<&str> {
-    // Whole pieces first, each without a branch: tokens are long and seldom padded.
-    let mut rest = value;
-    while let Some((piece, tail)) = rest.split_at_checked(32) {
-        if !piece.iter().fold(true, |good, &byte| good & is_token68(byte)) {
-            break;
-        }
-        rest = tail;
+    // Whole pieces first, without a branch: tokens are long and seldom padded.
+    let (pieces, rest) = value.as_chunks::<32>();
+    let mut good = [true; 32];
+    for piece in pieces {
+        good.iter_mut().zip(piece).for_each(|(good, &byte)| *good &= is_token68(byte));
     }
-    let body = value.len() - rest.len() + rest.iter().take_while(|&&byte| is_token68(byte)).count();
+    let unread = if good == [true; 32] { rest } else { value };
+    let body = value.len() - unread.len() + unread.iter().take_while(|&&byte| is_token68(byte)).count();
     let padding = value.get(body..)?;
     let good = body > 0 && padding.iter().all(|&byte| byte == b'=');
     if good { std::str::from_utf8(value).ok() } else { None }

@@ -57,6 +57,15 @@ impl fmt::Display for Scope {
     }
 }
 
+/// True for a text without control characters that holds so many scope-tokens at most.
+pub(crate) fn is_readable_scope(text: &str, most: usize) -> bool {
+    // A text of so many bytes cannot hold more tokens.
+    let is_short = text.len() <= most || text.split(' ').filter(|token| !token.is_empty()).nth(most).is_none();
+    // Letter by letter only where one is not printable ASCII.
+    let is_plain = text.bytes().fold(true, |plain, byte| plain & matches!(byte, b' '..=b'~'));
+    is_short && (is_plain || !text.chars().any(char::is_control))
+}
+
 /// What a mistaken scope in a configuration is told.
 pub(crate) const SCOPE_REMEDY: &str = "must be one scope-token: printable ASCII without space, quote and backslash";
 
@@ -82,6 +91,16 @@ mod tests {
         assert_eq!(scope.iter().collect::<Vec<_>>(), ["a:b", "c\u{a0}d", "e"]);
         assert!(scope.contains("a:b") && !scope.contains("A:b") && !scope.contains("a") && !scope.contains(""));
         assert!(Scope::default().is_empty() && Scope::new(" ").is_empty());
+    }
+
+    #[test]
+    fn a_readable_scope_has_no_control_character_and_not_too_many_tokens() {
+        for text in ["", "a b", "\u{e9} \u{a0}", "a  b "] {
+            assert!(is_readable_scope(text, 2), "{text:?}");
+        }
+        for text in ["a b c", "a\tb", "a\u{7f}", "\u{e9}\u{85}"] {
+            assert!(!is_readable_scope(text, 2), "{text:?}");
+        }
     }
 
     #[test]

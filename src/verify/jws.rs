@@ -3,7 +3,7 @@
 use memchr::memchr_iter;
 
 use super::algorithm::Algorithm;
-use super::base64url::decode;
+use super::base64url::{append, decode, decoded_length};
 use super::jwk::{Jwk, MAX_KID};
 use super::jwks::{Candidates, Jwks};
 use crate::token::error::{AuthError, Reason};
@@ -53,6 +53,15 @@ impl<'a> Compact<'a> {
         decode(self.payload).ok_or_else(|| Reason::NotAJwt.into())
     }
 
+    /// Payload and signature in one piece of memory.
+    pub(crate) fn decode_body(&self) -> Result<Body, AuthError> {
+        let mut bytes = Vec::with_capacity(decoded_length(self.payload) + decoded_length(self.signature));
+        append(self.payload, &mut bytes).ok_or(Reason::NotAJwt)?;
+        let payload = bytes.len();
+        append(self.signature, &mut bytes).ok_or(Reason::NotAJwt)?;
+        Ok(Body { bytes, payload })
+    }
+
     pub(crate) fn decode_signature(&self) -> Result<Vec<u8>, AuthError> {
         decode(self.signature).ok_or_else(|| Reason::NotAJwt.into())
     }
@@ -76,6 +85,23 @@ impl<'a> Compact<'a> {
             .flatten()
             .find(|jwk| jwk.key.material.verify(header.algorithm, message, signature))
             .ok_or_else(|| Reason::SignatureInvalid.into())
+    }
+}
+
+/// The decoded payload and signature of a compact JWS.
+pub(crate) struct Body {
+    bytes: Vec<u8>,
+    /// Bytes of the payload, which comes first.
+    payload: usize,
+}
+
+impl Body {
+    pub(crate) fn payload(&self) -> &[u8] {
+        self.bytes.get(..self.payload).unwrap_or_default()
+    }
+
+    pub(crate) fn signature(&self) -> &[u8] {
+        self.bytes.get(self.payload..).unwrap_or_default()
     }
 }
 

@@ -76,7 +76,7 @@ impl ClaimRules {
         let client_id = self.client(payload)?;
         let audience = self.audience.judge(payload, client_id)?;
         self.check_required(payload)?;
-        repeats_agree(token.repeated, payload)?;
+        token.repeated.map_or(Ok(()), |header| repeats_agree(header, payload))?;
         if self.typ != Typ::AtJwt && !token.header.typ.is_some_and(is_access_token_type) {
             self.refuse_id_token(payload, client_id)?;
         }
@@ -194,8 +194,8 @@ impl ClaimRules {
 /// A decoded token on its way through the rules.
 pub(crate) struct Judged<'a> {
     pub(crate) header: &'a Header<'a>,
-    /// The header's object, for claims repeated in it.
-    pub(crate) repeated: &'a Object<'a>,
+    /// The header's object, for claims repeated in it; absent where there are none.
+    pub(crate) repeated: Option<&'a Object<'a>>,
     pub(crate) payload: &'a Object<'a>,
     pub(crate) text: &'a str,
 }
@@ -239,10 +239,18 @@ fn is_access_token_type(typ: &str) -> bool {
     media_type(typ).eq_ignore_ascii_case("at+jwt")
 }
 
+/// The claims that a header may repeat (RFC 7519 section 5.3).
+const REPEATED: [&str; 3] = ["iss", "sub", "aud"];
+
+/// True if a header repeats a claim.
+pub(crate) fn repeats_claims(header: &Object<'_>) -> bool {
+    REPEATED.iter().any(|name| header.get(name).is_some())
+}
+
 /// RFC 7519 section 5.3: claims repeated in the header must agree with the payload.
 fn repeats_agree(header: &Object<'_>, payload: &Object<'_>) -> Result<(), AuthError> {
     let differs = |name: &&str| header.get(name).is_some_and(|value| payload.get(name) != Some(value));
-    match ["iss", "sub", "aud"].into_iter().find(differs) {
+    match REPEATED.into_iter().find(differs) {
         None => Ok(()),
         Some(name) => Err(AuthError::with_detail(Reason::HeaderContradictsPayload, name)),
     }

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::rules::invalid;
 use crate::token::error::AuthError;
 use crate::token::json::{Json, Object};
+use crate::token::scope::is_readable_scope;
 
 /// Most scope-tokens.
 const MAX_SCOPES: usize = 256;
@@ -20,9 +21,8 @@ pub(super) fn scope<'a>(claims: &[String], payload: &'a Object<'a>) -> Result<Co
             Cow::Owned(scopes?.join(" "))
         }
     };
-    let too_many = scope.split(' ').filter(|token| !token.is_empty()).nth(MAX_SCOPES).is_some();
-    let unreadable = too_many || scope.chars().any(char::is_control);
-    if unreadable { Err(invalid("the scope has control characters or more than 256 tokens")) } else { Ok(scope) }
+    let is_readable = is_readable_scope(&scope, MAX_SCOPES);
+    if is_readable { Ok(scope) } else { Err(invalid("the scope has control characters or more than 256 tokens")) }
 }
 
 fn one<'a>(claim: Option<&'a Json<'a>>, named: bool) -> Result<Cow<'a, str>, AuthError> {

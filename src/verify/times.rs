@@ -7,6 +7,9 @@ use crate::token::json::{Json, Object};
 /// The last second of the year 9999. Also catches milliseconds given for seconds.
 const MAX_DATE: u64 = 253_402_300_799;
 
+/// How many digits it has.
+const LONGEST_DATE: usize = 12;
+
 /// How far `iat` may lie ahead, apart from the leeway (FAPI 2.0 refuses beyond 60 s).
 const MAX_IAT_AHEAD: u64 = 60;
 
@@ -86,6 +89,16 @@ fn date(payload: &Object<'_>, name: &str, round: Round) -> Result<Option<u64>, A
 /// `text` is a JSON number. Negative dates and those beyond the year 9999 are refused. Read digit by digit: as a
 /// float, a long row of nines would round up into the next second.
 fn seconds(text: &str, round: Round) -> Option<u64> {
+    // As nearly everybody writes it: too few digits to overflow.
+    let (mut whole, mut is_plain) = (0, text.len() <= LONGEST_DATE);
+    for digit in text.bytes().take(LONGEST_DATE) {
+        is_plain &= digit.is_ascii_digit();
+        whole = whole * 10 + u64::from(digit & 0xf);
+    }
+    if is_plain { (whole <= MAX_DATE).then_some(whole) } else { written_otherwise(text, round) }
+}
+
+fn written_otherwise(text: &str, round: Round) -> Option<u64> {
     let mut whole: u64 = 0;
     for (place, digit) in text.bytes().enumerate() {
         match digit {

@@ -56,6 +56,7 @@ mod key_removal;
 mod key_sockets;
 mod key_store;
 mod keys;
+mod known_headers;
 mod many;
 mod mcp;
 mod metadata;

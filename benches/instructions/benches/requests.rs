@@ -4,7 +4,7 @@
 use axum::http::StatusCode;
 use gungraun::Callgrind;
 use gungraun::prelude::*;
-use tower_bearer_instructions::case::{Case, Direct};
+use tower_bearer_instructions::case::{Case, Direct, Raw};
 use tower_bearer_instructions::{apps, requests};
 
 const OK: StatusCode = StatusCode::OK;
@@ -25,10 +25,18 @@ fn router((case, count): (Case, u32)) -> Case {
 }
 
 #[library_benchmark]
-#[benches::authenticate(args = [200, 1200], setup = direct)]
+#[benches::authenticate(args = [200, 1200], setup = known)]
+#[benches::bad_signature(args = [20, 120], setup = bad_signature)]
 fn library((direct, count): (Direct, u32)) -> Direct {
     direct.authenticate_many(count);
     direct
+}
+
+#[library_benchmark]
+#[benches::bad_signature(args = [20, 120], setup = raw)]
+fn aws_lc((raw, count): (Raw, u32)) -> Raw {
+    raw.check_many(count);
+    raw
 }
 
 fn bare(count: u32) -> (Case, u32) {
@@ -59,8 +67,16 @@ fn expired(count: u32) -> (Case, u32) {
     (Case::new(apps::auth(), requests::expired, UNAUTHORIZED), count)
 }
 
-fn direct(count: u32) -> (Direct, u32) {
-    (Direct::new(), count)
+fn known(count: u32) -> (Direct, u32) {
+    (Direct::known(), count)
+}
+
+fn bad_signature(count: u32) -> (Direct, u32) {
+    (Direct::bad_signature(), count)
+}
+
+fn raw(count: u32) -> (Raw, u32) {
+    (Raw::bad_signature(), count)
 }
 
 fn instructions_only() -> LibraryBenchmarkConfig {
@@ -69,5 +85,5 @@ fn instructions_only() -> LibraryBenchmarkConfig {
     config
 }
 
-library_benchmark_group!(name = counts, benchmarks = [router, library]);
+library_benchmark_group!(name = counts, benchmarks = [router, library, aws_lc]);
 main!(config = instructions_only(), library_benchmark_groups = counts);

@@ -2,7 +2,7 @@
 
 use axum::Router;
 use axum::routing::get;
-use tower_bearer::{AuthLayer, Issuer, Jwks, RequireScope, ResourceServer};
+use tower_bearer::{AuthLayer, Issuer, Jwks, RequireScope, ResourceServer, ResourceServerBuilder};
 
 use crate::do_nothing::DoNothing;
 
@@ -10,9 +10,21 @@ const KEYS: &[u8] = include_bytes!("../fixtures/keys.json");
 
 /// A server that trusts the issuer of the fixtures, with every other setting as by default.
 pub fn server() -> ResourceServer {
-    let keys = Jwks::parse(KEYS).expect("the fixture");
-    let issuer = Issuer::new("https://as.example.com").keys(keys);
-    ResourceServer::builder("https://api.example.com", issuer).build().expect("defaults")
+    builder().build().expect("defaults")
+}
+
+/// The same, but it verifies every token each time.
+pub fn server_without_cache() -> ResourceServer {
+    builder().token_cache(0).build().expect("defaults")
+}
+
+/// The issuer's keys.
+pub fn keys() -> Jwks {
+    Jwks::parse(KEYS).expect("the fixture")
+}
+
+fn builder() -> ResourceServerBuilder {
+    ResourceServer::builder("https://api.example.com", Issuer::new("https://as.example.com").keys(keys()))
 }
 
 /// No layer at all: what everything else is compared with.

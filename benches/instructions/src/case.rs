@@ -8,7 +8,7 @@ use axum::body::Body;
 use axum::http::{Request, Response, StatusCode};
 use futures_util::FutureExt;
 use tower::ServiceExt;
-use tower_bearer::{ResourceRequest, ResourceServer};
+use tower_bearer::{Algorithm, Jwks, ResourceRequest, ResourceServer, danger};
 
 use crate::apps;
 use crate::requests;
@@ -49,31 +49,73 @@ impl Case {
     }
 }
 
-/// A server that knows the token, asked without any layer.
-pub struct Direct(ResourceServer);
+/// A server asked without any layer, and the token it is asked about.
+pub struct Direct {
+    server: ResourceServer,
+    token: String,
+    is_good: bool,
+}
 
 impl Direct {
-    /// Asks some times.
-    pub fn new() -> Self {
-        let direct = Direct(apps::server());
+    /// A server that knows the token. Asks some times.
+    pub fn known() -> Self {
+        let direct = Direct { server: apps::server(), token: requests::valid_token().to_owned(), is_good: true };
         direct.authenticate_many(WARM_UP);
+        direct
+    }
+
+    /// A server that remembers no token but has seen a good one, asked about one with a bad signature.
+    pub fn bad_signature() -> Self {
+        let server = apps::server_without_cache();
+        let (token, is_good) = (requests::valid_token().to_owned(), true);
+        let good = Direct { server: server.clone(), token, is_good };
+        good.authenticate_many(1);
+        let direct = Direct { server, token: requests::forged_token(), is_good: false };
+        direct.authenticate_many(1);
         direct
     }
 
     /// Asks so many times.
     ///
     /// # Panics
-    /// The token is refused.
+    /// The verdict is another than expected.
     pub fn authenticate_many(&self, count: u32) {
         for _ in 0..count {
-            let request = ResourceRequest::bearer(black_box(requests::valid_token())).expect("one token");
-            black_box(self.0.authenticate(request).now_or_never().expect("an answer at once").expect("a good token"));
+            let request = ResourceRequest::bearer(black_box(&self.token)).expect("one token");
+            let verdict = black_box(self.server.authenticate(request).now_or_never().expect("an answer at once"));
+            assert_eq!(verdict.is_ok(), self.is_good);
         }
     }
 }
 
-impl Default for Direct {
-    fn default() -> Self {
-        Direct::new()
+/// The check of a bad signature and nothing else.
+pub struct Raw {
+    keys: Jwks,
+    message: String,
+    signature: Vec<u8>,
+}
+
+impl Raw {
+    /// That of the token which [`Direct::bad_signature`] asks about. Checks it once.
+    pub fn bad_signature() -> Self {
+        let token = requests::forged_token();
+        let (message, signature) = token.rsplit_once('.').expect("three parts");
+        let signature = requests::decode(signature);
+        let raw = Raw { keys: apps::keys(), message: message.to_owned(), signature };
+        raw.check_many(1);
+        raw
+    }
+
+    /// Checks so many times.
+    ///
+    /// # Panics
+    /// The signature holds.
+    pub fn check_many(&self, count: u32) {
+        let [key] = self.keys.keys() else { panic!("one key") };
+        for _ in 0..count {
+            let message = black_box(self.message.as_bytes());
+            let verdict = danger::verify_signature(Algorithm::RS256, key, message, &self.signature);
+            assert!(black_box(verdict).is_err());
+        }
     }
 }

@@ -3,6 +3,8 @@
 use axum::body::Body;
 use axum::http::Request;
 use axum::http::header::{ACCEPT, AUTHORIZATION, HOST, HeaderName, HeaderValue, USER_AGENT};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 /// RS256, 965 bytes: 15 claims, 6 scopes, an array of audiences, roles. Good until 2100.
 const VALID: &str = include_str!("../fixtures/valid.jwt");
@@ -13,6 +15,19 @@ const EXPIRED: &str = include_str!("../fixtures/expired.jwt");
 /// The good token's text.
 pub fn valid_token() -> &'static str {
     VALID.trim_ascii_end()
+}
+
+/// The good token with another signature.
+pub fn forged_token() -> String {
+    let (signed, signature) = valid_token().rsplit_once('.').expect("three parts");
+    let middle = signature.len() / 2;
+    let other = if signature[middle..].starts_with('A') { "B" } else { "A" };
+    format!("{signed}.{}{other}{}", &signature[..middle], &signature[middle + 1..])
+}
+
+/// What a base64url text stands for.
+pub fn decode(text: &str) -> Vec<u8> {
+    URL_SAFE_NO_PAD.decode(text).expect("base64url")
 }
 
 /// A request with the good token.
