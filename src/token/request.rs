@@ -125,8 +125,9 @@ impl<'a> ResourceRequest<'a> {
 
     /// A token that came some other way, such as in a message of a queue. It must be one `b64token`.
     pub fn bearer(token: &'a str) -> Result<Self, AuthError> {
-        let malformed = || AuthError::new(Reason::MalformedCredentials).presented(Scheme::Bearer);
-        let token = token68(token.as_bytes()).ok_or_else(malformed)?;
+        if !is_one_token68(token.as_bytes()) {
+            return Err(AuthError::new(Reason::MalformedCredentials).presented(Scheme::Bearer));
+        }
         Ok(ResourceRequest { credentials: Credentials::Bearer { token, beside_proof: false } })
     }
 
@@ -228,19 +229,22 @@ fn scheme_and_token(value: &[u8]) -> Result<Option<(Scheme, &str)>, AuthError> {
     }
 }
 
-/// One token68: letters, digits and `-._~+/`, then only `=`.
 fn token68(value: &[u8]) -> Option<&str> {
-    // Whole pieces first, without a branch: tokens are long and seldom padded.
-    let (pieces, rest) = value.as_chunks::<32>();
-    let mut good = [true; 32];
-    for piece in pieces {
-        good.iter_mut().zip(piece).for_each(|(good, &byte)| *good &= is_token68(byte));
+    if is_one_token68(value) { std::str::from_utf8(value).ok() } else { None }
+}
+
+/// One token68: letters, digits and `-._~+/`, then only `=`.
+fn is_one_token68(value: &[u8]) -> bool {
+    // Whole pieces first, each without a branch: tokens are long and seldom padded.
+    let mut rest = value;
+    while let Some((piece, tail)) = rest.split_at_checked(32) {
+        if !piece.iter().fold(true, |good, &byte| good & is_token68(byte)) {
+            break;
+        }
+        rest = tail;
     }
-    let unread = if good == [true; 32] { rest } else { value };
-    let body = value.len() - unread.len() + unread.iter().take_while(|&&byte| is_token68(byte)).count();
-    let padding = value.get(body..)?;
-    let good = body > 0 && padding.iter().all(|&byte| byte == b'=');
-    if good { std::str::from_utf8(value).ok() } else { None }
+    let body = value.len() - rest.len() + rest.iter().take_while(|&&byte| is_token68(byte)).count();
+    body > 0 && value.iter().skip(body).all(|&byte| byte == b'=')
 }
 
 fn is_token68(byte: u8) -> bool {
