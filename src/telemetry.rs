@@ -95,6 +95,14 @@ fn tell(decision: Decision<'_>, checked: Option<Checked<'_>>, claims: Option<&Cl
     if !matches!(decision, Decision::Authorized) {
         meters::request(decision.code());
     }
+    // Most of the time nobody listens.
+    let has_sink = resource.is_some_and(|resource| resource.audit_sink.is_some());
+    if has_sink || LevelFilter::current() != LevelFilter::OFF {
+        tell(decision, claims, resource);
+    }
+}
+
+fn tell(decision: Decision<'_>, claims: Option<&ClaimSet>, resource: Option<&Resource>) {
     record_on_span(decision.code(), claims);
     let told = Told { decision, checked, claims };
     told.write();

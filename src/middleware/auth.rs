@@ -23,7 +23,7 @@ use crate::server::presentation::GoodProof;
 use crate::server::resource_server::{Later, Progress, ResourceServer};
 use crate::telemetry::{self, Decision};
 use crate::token::claims::Claims;
-use crate::token::error::AuthError;
+use crate::token::error::{AuthError, Reason};
 use crate::token::request::{DPOP, Head, ResourceRequest};
 
 /// A layer that lets only requests with a verified access token through and puts their [`Claims`] into
@@ -161,13 +161,15 @@ impl<R> AuthLayer<R> {
                 return self.conclude(request, result);
             }
         }
-        let read = if is_absent { Ok(ResourceRequest::NONE) } else { ResourceRequest::of(head(request)) };
-        let credentials = match server.take(read) {
+        if is_absent {
+            return match self.optional {
+                true => self.pass_without(request, Because::Anonymous),
+                false => self.refuse_unjudged(request, Reason::MissingToken.into()),
+            };
+        }
+        let credentials = match server.take(ResourceRequest::of(head(request))) {
             Ok(credentials) => credentials,
-            Err(error) => {
-                telemetry::decided(Decision::Refused(&error), None, Some(server.resource()));
-                return Step::Answer(self.refuse(error, request));
-            }
+            Err(error) => return self.refuse_unjudged(request, error),
         };
         if self.optional && !credentials.has_token() {
             return self.pass_without(request, Because::Anonymous);
@@ -183,6 +185,15 @@ impl<R> AuthLayer<R> {
             Progress::Done(Err(error)) => Step::Answer(self.refuse(error, request)),
             Progress::Waiting(later) => Step::Wait(later),
         }
+    }
+
+    /// Tells of a refusal that the server was not asked about.
+    fn refuse_unjudged<Q, B>(&self, request: &mut Request<Q>, error: AuthError) -> Step<B>
+    where
+        R: RefusalBody<B>,
+    {
+        telemetry::decided(Decision::Refused(&error), None, Some(self.shared.server.resource()));
+        Step::Answer(self.refuse(error, request))
     }
 
     fn conclude<Q, B>(&self, request: &mut Request<Q>, result: Result<Claims, AuthError>) -> Step<B>
