@@ -13,7 +13,7 @@ use super::auth_future::{ResponseFuture, State};
 use super::body::{BytesBody, EmptyBody, MapBody, RefusalBody};
 use super::challenge::refuse;
 use super::cors::is_preflight;
-use super::fields::{Field, Fields, look};
+use super::fields::{Field, Fields, head, look};
 use super::metadata::ProtectedResourceMetadata;
 use super::passage::{Because, ProofPassed, Unauthenticated};
 use super::recycled::Recycled;
@@ -24,7 +24,7 @@ use crate::server::resource_server::{Later, Progress, ResourceServer};
 use crate::telemetry::{self, Decision};
 use crate::token::claims::Claims;
 use crate::token::error::{AuthError, Reason};
-use crate::token::request::{DPOP, Head, ResourceRequest};
+use crate::token::request::{DPOP, ResourceRequest};
 
 /// A layer that lets only requests with a verified access token through and puts their [`Claims`] into
 /// the request's extensions. Everything else it answers itself: 400, 401 or 503 with the challenge that
@@ -161,15 +161,17 @@ impl<R> AuthLayer<R> {
                 return self.conclude(request, result);
             }
         }
-        if is_absent {
-            return match self.optional {
-                true => self.pass_without(request, Because::Anonymous),
-                false => self.refuse_unjudged(request, Reason::MissingToken.into()),
-            };
-        }
-        let credentials = match server.take(ResourceRequest::of(head(request))) {
+        let read = match is_absent {
+            true if self.optional => return self.pass_without(request, Because::Anonymous),
+            true => Err(Reason::MissingToken.into()),
+            false => server.take(ResourceRequest::of(head(request))),
+        };
+        let credentials = match read {
             Ok(credentials) => credentials,
-            Err(error) => return self.refuse_unjudged(request, error),
+            Err(error) => {
+                telemetry::decided(Decision::Refused(&error), None, Some(server.resource()));
+                return Step::Answer(self.refuse(error, request));
+            }
         };
         if self.optional && !credentials.has_token() {
             return self.pass_without(request, Because::Anonymous);
@@ -185,15 +187,6 @@ impl<R> AuthLayer<R> {
             Progress::Done(Err(error)) => Step::Answer(self.refuse(error, request)),
             Progress::Waiting(later) => Step::Wait(later),
         }
-    }
-
-    /// Tells of a refusal that the server was not asked about.
-    fn refuse_unjudged<Q, B>(&self, request: &mut Request<Q>, error: AuthError) -> Step<B>
-    where
-        R: RefusalBody<B>,
-    {
-        telemetry::decided(Decision::Refused(&error), None, Some(self.shared.server.resource()));
-        Step::Answer(self.refuse(error, request))
     }
 
     fn conclude<Q, B>(&self, request: &mut Request<Q>, result: Result<Claims, AuthError>) -> Step<B>
@@ -248,13 +241,6 @@ enum Step<B> {
     PassRenewing(Box<HeaderValue>),
     Answer(Response<B>),
     Wait(Later),
-}
-
-/// What a proof is made for.
-fn head<Q>(request: &Request<Q>) -> Head<'_> {
-    let extensions = request.extensions();
-    let uri = extensions.get::<TargetAsSent>().map_or(request.uri(), |TargetAsSent(uri)| uri);
-    Head { method: request.method(), uri, headers: request.headers(), extensions }
 }
 
 impl<S, R: Clone> Layer<S> for AuthLayer<R> {

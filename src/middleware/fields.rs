@@ -1,9 +1,9 @@
 //! The credentials among the fields of a request, found in one look.
 
 use http::header::AUTHORIZATION;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, Request};
 
-use crate::token::request::DPOP;
+use crate::token::request::{DPOP, Head};
 
 /// What one look at all fields finds.
 pub(super) struct Fields<'a> {
@@ -41,4 +41,11 @@ pub(super) fn look(headers: &mut HeaderMap) -> Fields<'_> {
         }
     }
     found
+}
+
+/// What a proof is made for.
+pub(super) fn head<Q>(request: &Request<Q>) -> Head<'_> {
+    let extensions = request.extensions();
+    let uri = extensions.get::<TargetAsSent>().map_or(request.uri(), |TargetAsSent(uri)| uri);
+    Head { method: request.method(), uri, headers: request.headers(), extensions }
 }
