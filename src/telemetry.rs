@@ -57,9 +57,7 @@ pub(crate) struct Watch {
 
 impl Watch {
     pub(crate) fn start(resource: Option<&Resource>) -> Self {
-        let has_sink = resource.is_some_and(|resource| resource.audit_sink.is_some());
-        let listens = has_sink || LevelFilter::current() != LevelFilter::OFF;
-        Watch { meter: Stopwatch::start(), start: listens.then(Instant::now) }
+        Watch { meter: Stopwatch::start(), start: listens(resource).then(Instant::now) }
     }
 
     pub(crate) fn is_heard(&self) -> bool {
@@ -95,16 +93,19 @@ fn tell(decision: Decision<'_>, checked: Option<Checked<'_>>, claims: Option<&Cl
     if !matches!(decision, Decision::Authorized) {
         meters::request(decision.code());
     }
-    // Most of the time nobody listens.
-    let has_sink = resource.is_some_and(|resource| resource.audit_sink.is_some());
-    if has_sink || LevelFilter::current() != LevelFilter::OFF {
-        tell(decision, claims, resource);
+    if listens(resource) {
+        tell_listeners(Told { decision, checked, claims }, resource);
     }
 }
 
-fn tell(decision: Decision<'_>, claims: Option<&ClaimSet>, resource: Option<&Resource>) {
+/// Most of the time nobody does.
+fn listens(resource: Option<&Resource>) -> bool {
+    resource.is_some_and(|resource| resource.audit_sink.is_some()) || LevelFilter::current() != LevelFilter::OFF
+}
+
+fn tell_listeners(told: Told<'_>, resource: Option<&Resource>) {
+    let Told { decision, claims, .. } = told;
     record_on_span(decision.code(), claims);
-    let told = Told { decision, checked, claims };
     told.write();
     if let Some(sink) = resource.and_then(|resource| resource.audit_sink.as_ref()) {
         sink.send(told.event());

@@ -17,7 +17,6 @@ use super::fields::{Field, Fields, head, look};
 use super::metadata::ProtectedResourceMetadata;
 use super::passage::{Because, ProofPassed, Unauthenticated};
 use super::recycled::Recycled;
-use super::rules_service::TargetAsSent;
 use crate::server::judgement::Admitted;
 use crate::server::presentation::GoodProof;
 use crate::server::resource_server::{Later, Progress, ResourceServer};

@@ -3,6 +3,7 @@
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue, Request};
 
+use super::rules_service::TargetAsSent;
 use crate::token::request::{DPOP, Head};
 
 /// What one look at all fields finds.
