@@ -16,6 +16,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
+use tower_bearer::PeerAddress;
 
 use crate::reply::Body;
 
@@ -83,9 +84,9 @@ where
     // A client that vanished gives its connection back.
     http2.keep_alive_interval(Some(PING_INTERVAL)).keep_alive_timeout(HEADER_TIMEOUT);
     loop {
-        let stream = tokio::select! {
+        let (stream, peer) = tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
+                Ok(connection) => connection,
                 Err(error) => {
                     // Out of descriptors, for instance: wait for some to be given back.
                     tracing::warn!(%error, "a connection could not be accepted");
@@ -99,8 +100,10 @@ where
         let answer = answer.clone();
         let asked = Arc::new(AtomicBool::new(false));
         let has_asked = asked.clone();
-        let service = service_fn(move |request| {
+        let service = service_fn(move |mut request: Request<Incoming>| {
             asked.store(true, Ordering::Relaxed);
+            // A proxy is known by its address.
+            request.extensions_mut().insert(PeerAddress(peer.ip()));
             let answer = answer(request);
             async move { Ok::<_, Infallible>(answer.await) }
         });

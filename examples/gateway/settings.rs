@@ -49,7 +49,7 @@ pub struct Settings {
 const UPSTREAM_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Parts of the contract that are not built yet: named in the file they end the start, never ignored.
-const NOT_BUILT: [&str; 2] = ["mtls", "revocation"];
+const NOT_BUILT: [&str; 1] = ["revocation"];
 
 /// The same below `[[issuers]]`.
 const NOT_BUILT_FOR_ISSUERS: [&str; 2] = ["metadata_url", "ca_file"];

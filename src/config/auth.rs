@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::dpop::read_dpop;
 use super::issuer::{read_issuer, read_key_file};
 use super::key_file::KeyFile;
+use super::mtls::read_mtls;
 use super::table::ConfigTable;
 use crate::error::ConfigError;
 use crate::server::builder::ResourceServerBuilder;
@@ -63,6 +64,10 @@ use crate::verify::role_map::RoleMap;
 /// window_future = "30s"
 /// nonce_secret_file = "nonce"            # 32 bytes in base64url: nonces are then required
 /// replay = "memory"
+///
+/// [mtls]
+/// client_cert_header = "Client-Cert"     # the field of RFC 9440, believed from these proxies only
+/// trusted_proxies = ["127.0.0.1/32"]
 ///
 /// [roles]                                # role -> what it grants; `role:NAME` for a role that it inherits
 /// admin = ["orders:write", "role:clerk"]
@@ -175,6 +180,9 @@ fn read_settings(table: &mut ConfigTable, mut builder: ResourceServerBuilder) ->
     }
     if table.flag("block_private_addresses") {
         builder = builder.block_private_addresses();
+    }
+    if let Some(mtls) = read_mtls(table) {
+        builder = builder.mtls(mtls);
     }
     if let Some(dpop) = read_dpop(table) {
         builder = builder.dpop(dpop);

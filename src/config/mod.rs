@@ -7,5 +7,6 @@ pub(crate) mod folder;
 mod introspection;
 mod issuer;
 pub(crate) mod key_file;
+mod mtls;
 mod rules;
 pub(crate) mod table;

@@ -135,6 +135,7 @@ impl<R> AuthLayer<R> {
         let earlier = request.extensions_mut().remove::<Claims>();
         request.extensions_mut().remove::<Unauthenticated>();
         let server = &self.shared.server;
+        server.remove_untrusted(request);
         let Fields { authorization, has_proof } = look(request.headers_mut());
         let glance = match &authorization {
             Field::One(value) if !has_proof => server.glance(value),
@@ -156,7 +157,7 @@ impl<R> AuthLayer<R> {
             if let Some(claims) = earlier.filter(|claims| server.has_verified(claims, glance)) {
                 return self.conclude(request, Ok(claims));
             }
-            if let Some(result) = server.recall(glance) {
+            if let Some(result) = server.recall(glance, || head(request)) {
                 return self.conclude(request, result);
             }
         }

@@ -101,7 +101,7 @@ fn wire(error: &AuthError) -> &'static Wire {
         (_, Reason::PathAmbiguous) => &PATH,
         (ErrorKind::InvalidRequest, _) => &MALFORMED,
         (_, Reason::SenderConstrained) => &CONSTRAINED,
-        (_, Reason::CertificateBound) => &CERTIFICATE,
+        (_, Reason::CertificateBound | Reason::CertificateMismatch) => &CERTIFICATE,
         (_, Reason::TokenNotBound | Reason::ProofKeyMismatch) => &UNBOUND,
         (ErrorKind::InvalidToken, _) => &INVALID,
         (ErrorKind::InvalidDpopProof, _) => &PROOF,
@@ -139,7 +139,7 @@ fn lines(error: &AuthError, resource: &Resource) -> [Option<Line>; 2] {
         (kind, Some(Scheme::Bearer)) => {
             let helps = kind != ErrorKind::InsufficientScope
                 && kind != ErrorKind::InsufficientUserAuthentication
-                && error.reason() != Reason::CertificateBound;
+                && !matches!(error.reason(), Reason::CertificateBound | Reason::CertificateMismatch);
             [told(Scheme::Bearer), (helps && offers(Scheme::Dpop)).then_some(Line::Clean)]
         }
     }
@@ -319,6 +319,7 @@ mod tests {
             authorization_servers: Vec::new(),
             challenge_scope: None,
             schemes,
+            binds_certificates: false,
             refusal_body: None,
             audit_sink: None,
             authorization: Default::default(),

@@ -152,6 +152,7 @@ fn document(resource: &Resource) -> Value {
         ("resource_documentation", json!(documentation)),
         ("dpop_signing_alg_values_supported", json!(algorithms)),
         ("dpop_bound_access_tokens_required", json!(!resource.schemes.bearer)),
+        ("tls_client_certificate_bound_access_tokens", json!(resource.binds_certificates)),
     ];
     let says_something = |value: &Value| match value {
         Value::Null | Value::Bool(false) => false,

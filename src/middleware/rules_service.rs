@@ -54,6 +54,7 @@ fn find<'a, Q>(guard: &'a Guard, request: &mut Request<Q>) -> Result<&'a Door, A
 /// rule does sees an anonymous caller.
 fn open<Q>(guard: &Guard, request: &mut Request<Q>) {
     request.extensions_mut().remove::<Claims>();
+    guard.server.remove_untrusted(request);
     mark_sensitive(request.headers_mut());
     let resource = guard.server.resource().clone();
     request.extensions_mut().insert(Unauthenticated { resource, because: Because::Anonymous });

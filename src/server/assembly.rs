@@ -15,6 +15,7 @@ use crate::remote::url;
 use crate::server::builder::ResourceServerBuilder;
 use crate::server::default_client::default_client;
 use crate::server::issuer::{Issuer, Keys};
+use crate::server::mtls::Mtls;
 use crate::server::proofs::Proofs;
 use crate::server::resource_server::{Inner, ResourceServer};
 use crate::server::verifier::{KeySource, Trusted, Verifier};
@@ -74,6 +75,7 @@ impl ResourceServerBuilder {
             leeway: self.leeway.as_secs(),
             clock: self.clock.clone(),
             proofs,
+            certificates: self.mtls.as_ref().map(Mtls::prepare),
             key_watch: KeyWatch { attempts: news.subscribe() },
             resource,
         }))
@@ -122,6 +124,7 @@ impl ResourceServerBuilder {
             refusal_body: self.refusal_body.clone(),
             audit_sink: self.audit_sink.clone(),
             schemes,
+            binds_certificates: self.mtls.is_some(),
             authorization: self.authorization.clone(),
             challenges: Default::default(),
             description: self.description.clone(),

@@ -13,6 +13,7 @@ use crate::remote::http_client::HttpClient;
 use crate::remote::url;
 use crate::server::dpop::Dpop;
 use crate::server::issuer::Issuer;
+use crate::server::mtls::Mtls;
 use crate::server::resource_server::ResourceServer;
 use crate::token::authorization::AuthorizationSettings;
 use crate::token::refusal::{Refusal, RefusalHook};
@@ -34,6 +35,7 @@ pub struct ResourceServerBuilder {
     pub(super) cache_bytes: u64,
     pub(super) cache_ttl: Duration,
     pub(super) dpop: Option<Dpop>,
+    pub(super) mtls: Option<Mtls>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) http_client: Option<Arc<dyn HttpClient>>,
     pub(super) refusal_body: Option<RefusalHook>,
@@ -62,6 +64,7 @@ impl ResourceServerBuilder {
             cache_bytes: 32 * 1024 * 1024,
             cache_ttl: Duration::from_secs(300),
             dpop: None,
+            mtls: None,
             clock: Arc::new(SystemClock::new()),
             http_client: None,
             refusal_body: None,
@@ -148,6 +151,15 @@ impl ResourceServerBuilder {
     /// a proof must be made for, and an event on `tower_bearer::wiring` says so.
     pub fn dpop(mut self, dpop: Dpop) -> Self {
         self.dpop = Some(dpop);
+        self
+    }
+
+    /// Takes tokens that are bound to a client certificate (RFC 8705), with the certificate of the connection. Default:
+    /// such tokens are refused, because nothing says where a certificate is to be had.
+    ///
+    /// The metadata document then says so (`tls_client_certificate_bound_access_tokens`).
+    pub fn mtls(mut self, mtls: Mtls) -> Self {
+        self.mtls = Some(mtls);
         self
     }
 

@@ -6,6 +6,7 @@ use crate::clock::Now;
 use crate::meters::{self, Stopwatch};
 use crate::remote::refresh::Why;
 use crate::remote::snapshot::Refreshed;
+use crate::server::mtls::Shown;
 use crate::server::opaque::Question;
 use crate::server::presentation::{GoodProof, Passed, Presentation, check_binding};
 use crate::server::resource_server::Inner;
@@ -15,7 +16,7 @@ use crate::telemetry::{self, Decision};
 use crate::token::access_token::AccessToken;
 use crate::token::claims::{ClaimSet, Claims, Lasting};
 use crate::token::error::{AuthError, Reason};
-use crate::token::request::{MAX_TOKEN, ResourceRequest, Scheme};
+use crate::token::request::{Head, MAX_TOKEN, ResourceRequest, Scheme};
 use crate::verify::times::Times;
 
 /// A clock before this moment (2026-01-01) was never set: tokens cannot be judged by it.
@@ -166,9 +167,9 @@ impl Inner {
 
     /// A Bearer token that was verified before.
     #[inline]
-    pub(super) fn recall(&self, glance: &Glance) -> Option<Recalled> {
+    pub(super) fn recall<'a>(&self, glance: &Glance, head: impl FnOnce() -> Head<'a>) -> Option<Recalled> {
         let Remembered { claims, wall } = self.remembered(glance)?;
-        let holds = self.still_holds(&claims, wall);
+        let holds = self.still_holds(&claims, wall, || self.certificate(Some(head())));
         Some(Recalled { claims, holds })
     }
 
@@ -185,9 +186,14 @@ impl Inner {
     }
 
     #[inline]
-    pub(super) fn still_holds(&self, claims: &Claims, wall: u64) -> Result<(), Reason> {
+    pub(super) fn still_holds(
+        &self,
+        claims: &Claims,
+        wall: u64,
+        certificate: impl FnOnce() -> Shown,
+    ) -> Result<(), Reason> {
         self.is_in_time(claims, wall)?;
-        if claims.lasting().is_bound { check_binding(claims.set()) } else { Ok(()) }
+        if claims.lasting().is_bound { check_binding(claims.set(), &certificate()) } else { Ok(()) }
     }
 
     #[inline]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::builder::ResourceServerBuilder;
 use super::introspection::Introspection;
 use super::issuer::{Issuer, Keys};
+use super::mtls::Mtls;
 use super::token_shape::RolesAt;
 use crate::error::ConfigProblem;
 use crate::remote::refresh::KeyTiming;
@@ -52,6 +53,7 @@ impl ResourceServerBuilder {
                 "works with the default client only; with `http_client(..)` that client must refuse them itself";
             problems.push(ConfigProblem::new("block_private_addresses", "true", remedy));
         }
+        problems.extend(self.mtls.iter().flat_map(Mtls::problems));
         problems.extend(self.dpop.iter().flat_map(|dpop| dpop.problems(self)));
         if self.leeway > MAX_LEEWAY {
             let remedy = "must be 300 s at most; compare the clocks instead";

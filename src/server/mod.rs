@@ -17,6 +17,7 @@ pub(crate) mod known_server;
 mod many;
 mod mcp;
 mod mistakes;
+pub(crate) mod mtls;
 mod opaque;
 pub(crate) mod presentation;
 mod presets;

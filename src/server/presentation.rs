@@ -5,16 +5,17 @@ use std::borrow::Cow;
 
 use http::Method;
 
+use crate::server::mtls::{Shown, check_certificate};
 use crate::server::resource_server::Inner;
 use crate::token::claims::ClaimSet;
 use crate::token::error::{AuthError, Reason};
-use crate::token::request::{Credentials, ResourceRequest, Scheme};
+use crate::token::request::{Credentials, Head, ResourceRequest, Scheme};
 use crate::verify::proof::Proven;
 use crate::verify::target::{BadTarget, Target};
 
 /// What must be known of a request once its token is verified.
 pub(super) enum Presentation<'a> {
-    Bearer { beside_proof: bool },
+    Bearer { beside_proof: bool, certificate: Shown },
     Dpop(Proof<'a>),
 }
 
@@ -23,6 +24,7 @@ pub(super) struct Proof<'a> {
     pub(super) text: Cow<'a, str>,
     pub(super) method: Method,
     pub(super) target: Result<Target, BadTarget>,
+    pub(super) certificate: Shown,
     /// Equal for this very token with this very proof only.
     pub(super) mark: u128,
 }
@@ -53,7 +55,7 @@ impl Presentation<'_> {
     /// For a request that waits.
     pub(super) fn into_owned(self) -> Presentation<'static> {
         match self {
-            Presentation::Bearer { beside_proof } => Presentation::Bearer { beside_proof },
+            Presentation::Bearer { beside_proof, certificate } => Presentation::Bearer { beside_proof, certificate },
             Presentation::Dpop(proof) => {
                 Presentation::Dpop(Proof { text: Cow::Owned(proof.text.into_owned()), ..proof })
             }
@@ -83,13 +85,15 @@ impl Inner {
     /// The token of a request, and how it is presented.
     pub(super) fn read<'a>(&self, request: ResourceRequest<'a>) -> Result<(&'a str, Presentation<'a>), AuthError> {
         match (self.take(Ok(request))?.credentials(), &self.proofs) {
-            (Credentials::Bearer { token, beside_proof }, proofs) => {
-                Ok((token, Presentation::Bearer { beside_proof: beside_proof && proofs.is_some() }))
+            (Credentials::Bearer { token, beside_proof, head }, proofs) => {
+                let certificate = self.certificate(head);
+                Ok((token, Presentation::Bearer { beside_proof: beside_proof && proofs.is_some(), certificate }))
             }
             (Credentials::Dpop { token, proof, head }, Some(proofs)) => {
                 let mark = self.mark(token, proof);
                 let (text, method) = (Cow::Borrowed(proof), head.method.clone());
-                Ok((token, Presentation::Dpop(Proof { text, method, target: proofs.target(head), mark })))
+                let (target, certificate) = (proofs.target(head), self.certificate(Some(head)));
+                Ok((token, Presentation::Dpop(Proof { text, method, target, certificate, mark })))
             }
             (Credentials::Nothing | Credentials::Dpop { .. }, _) => Err(Reason::MissingToken.into()),
         }
@@ -104,21 +108,28 @@ impl Inner {
         now: u64,
     ) -> Result<Option<Passed>, AuthError> {
         let proof = match presentation {
-            Presentation::Bearer { beside_proof } => {
-                check_binding(set)?;
+            Presentation::Bearer { beside_proof, certificate } => {
+                check_binding(set, certificate)?;
                 return if *beside_proof { Err(Reason::StrayProof.into()) } else { Ok(None) };
             }
             Presentation::Dpop(proof) => proof,
         };
         let confirmation = set.confirmation.as_ref().ok_or(Reason::TokenNotBound)?;
         let thumbprint = confirmation.key_thumbprint.as_deref().ok_or(Reason::TokenNotBound)?;
-        if confirmation.certificate_sha256.is_some() {
-            return Err(Reason::CertificateBound.into());
-        }
+        check_certificate(set, &proof.certificate)?;
         let proofs = self.proofs.as_ref().ok_or(Reason::MissingToken)?;
         let proven = proofs.check(proof, token, thumbprint, now)?;
         let next_nonce = if proven.renew_nonce { proofs.next_nonce(now) } else { None };
         Ok(Some(Passed { proven, good: GoodProof { mark: proof.mark, next_nonce } }))
+    }
+
+    /// The certificate of a request, where one can be had.
+    pub(super) fn certificate(&self, head: Option<Head<'_>>) -> Shown {
+        match (&self.certificates, head) {
+            (None, _) => Shown::NoSource,
+            (Some(_), None) => Shown::Nothing,
+            (Some(certificates), Some(head)) => certificates.of(head),
+        }
     }
 
     pub(super) fn mark(&self, token: &str, proof: &str) -> u128 {
@@ -128,10 +139,9 @@ impl Inner {
 }
 
 /// The binding of a token that was presented as a Bearer token.
-pub(super) fn check_binding(set: &ClaimSet) -> Result<(), Reason> {
+pub(super) fn check_binding(set: &ClaimSet, certificate: &Shown) -> Result<(), Reason> {
     match &set.confirmation {
-        None => Ok(()),
         Some(confirmation) if confirmation.key_thumbprint.is_some() => Err(Reason::SenderConstrained),
-        Some(_) => Err(Reason::CertificateBound),
+        _ => check_certificate(set, certificate),
     }
 }

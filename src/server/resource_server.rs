@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use http::HeaderValue;
+use http::{HeaderValue, Request};
 
 use crate::clock::{Clock, Now};
 use crate::remote::last_good::KeyWatch;
@@ -13,13 +13,14 @@ use crate::server::builder::ResourceServerBuilder;
 use crate::server::first_use::FirstUse;
 use crate::server::issuer::Issuer;
 use crate::server::judgement::{Admitted, Glance, Held, Recalled, Verdict};
+use crate::server::mtls::{Certificates, Shown};
 use crate::server::proofs::Proofs;
 use crate::server::verifier::Verifier;
 use crate::store::token_cache::TokenCache;
 use crate::telemetry::{self, Decision};
 use crate::token::claims::Claims;
 use crate::token::error::AuthError;
-use crate::token::request::{Credentials, ResourceRequest, Scheme, unread_token};
+use crate::token::request::{Credentials, Head, ResourceRequest, Scheme, unread_token};
 use crate::token::resource::Resource;
 
 /// An OAuth 2.0 resource server: it knows which resource it is and which issuers it trusts, and turns
@@ -48,6 +49,7 @@ pub(crate) struct Inner {
     pub(crate) leeway: u64,
     /// Where DPoP is taken.
     pub(crate) proofs: Option<Proofs>,
+    pub(crate) certificates: Option<Certificates>,
     pub(crate) key_watch: KeyWatch,
 }
 
@@ -71,6 +73,14 @@ impl ResourceServer {
 
     pub(crate) fn from_inner(inner: Inner) -> Self {
         ResourceServer { inner: Arc::new(inner) }
+    }
+
+    /// Removes what a client says of its certificate by itself.
+    #[inline]
+    pub(crate) fn remove_untrusted<Q>(&self, request: &mut Request<Q>) {
+        if let Some(certificates) = &self.inner.certificates {
+            certificates.remove_untrusted(request);
+        }
     }
 
     pub(crate) fn resource(&self) -> &Arc<Resource> {
@@ -127,13 +137,17 @@ impl ResourceServer {
             && glance.digest.is_some()
             && glance.digest == set.digest
             && claims.lasting().key_is_believed(wall)
-            && self.inner.still_holds(claims, wall).is_ok()
+            && self.inner.still_holds(claims, wall, || Shown::NoSource).is_ok()
     }
 
     /// The result for a Bearer token that was verified before; none for any other.
     #[inline]
-    pub(crate) fn recall(&self, glance: &Glance) -> Option<Result<Claims, AuthError>> {
-        let Recalled { claims, holds } = self.inner.recall(glance)?;
+    pub(crate) fn recall<'a>(
+        &self,
+        glance: &Glance,
+        head: impl FnOnce() -> Head<'a>,
+    ) -> Option<Result<Claims, AuthError>> {
+        let Recalled { claims, holds } = self.inner.recall(glance, head)?;
         if let Err(reason) = holds {
             let refused = Verdict { claims, holds: Err(reason.into()) };
             let admitted = self.inner.conclude(Ok(refused), Some(Scheme::Bearer));

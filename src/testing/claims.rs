@@ -111,6 +111,7 @@ impl TestClaims {
             refusal_body: None,
             audit_sink: None,
             schemes: Schemes::BEARER,
+            binds_certificates: false,
             authorization: Default::default(),
             challenges: Default::default(),
             description: Default::default(),

@@ -8,7 +8,7 @@ use super::draft::{Draft, any_shape};
 use super::introspection::Issued;
 use super::signing_key::SigningKey;
 use crate::clock::unix_seconds;
-use crate::verify::{base64url, crypto};
+use crate::verify::{base64url, certificate, crypto};
 
 /// Builds an access token: a good one unless told otherwise, a hostile one if asked.
 ///
@@ -90,6 +90,11 @@ impl TokenBuilder {
     /// A token that is bound to this DPoP key (`cnf.jkt`).
     pub fn bound_to(self, key: &SigningKey) -> Self {
         self.bound_to_key(&key.thumbprint())
+    }
+
+    /// A token that is bound to a client certificate (`cnf.x5t#S256`, RFC 8705), given in DER.
+    pub fn bound_to_certificate(self, der: &[u8]) -> Self {
+        self.claim("cnf", json!({"x5t#S256": certificate::thumbprint(der)}))
     }
 
     /// A token that is bound to a DPoP key with this thumbprint (`cnf.jkt`).

@@ -10,6 +10,8 @@ pub(crate) mod json_find;
 mod json_members;
 pub(crate) mod json_reader;
 pub(crate) mod key_life;
+pub(crate) mod network;
+pub(crate) mod peer;
 mod permissions;
 mod reason;
 pub(crate) mod refusal;

@@ -13,6 +13,7 @@ pub(crate) enum Reason {
     AuthTimeInFuture,
     BearerNotTaken,
     CertificateBound,
+    CertificateMismatch,
     ClaimInvalid,
     ClaimMissing,
     #[cfg_attr(not(feature = "axum"), expect(dead_code, reason = "only the extractors ask for a type of claims"))]
@@ -82,7 +83,8 @@ impl Reason {
             Reason::AuthTimeInFuture => ("auth_time_in_future", InvalidToken, "`auth_time` is ahead by more than the leeway; compare the clocks"),
             Reason::BearerNotTaken => ("bearer_not_taken", MissingToken, "this server takes DPoP only (`Dpop::require()`); the client must send `Authorization: DPoP <token>` with a proof"),
             Reason::AudienceMissing => ("audience_missing", InvalidToken, "the introspection answer names no `aud`: let the issuer send it, or accept any token of this issuer with `Introspection::allow_missing_audience()`"),
-            Reason::CertificateBound => ("certificate_bound", InvalidToken, "the token is bound to a client certificate and no certificate source is configured"),
+            Reason::CertificateBound => ("certificate_bound", InvalidToken, "the token is bound to a client certificate and no certificate source is configured: `mtls(..)`"),
+            Reason::CertificateMismatch => ("certificate_mismatch", InvalidToken, "the token is bound to another client certificate than the one of this connection, or none came: a stolen token, or a proxy that is not in `Mtls::trusted_proxies(..)`"),
             Reason::ClaimInvalid => ("claim_invalid", InvalidToken, "the issuer writes this claim in another form; `Issuer::scope_claim(..)` names a scope that is an array"),
             Reason::ClaimMissing => ("claim_missing", InvalidToken, "let the issuer add the claim, or relax the list with `Issuer::required_claims(..)`"),
             Reason::ClaimsMismatch => ("claims_mismatch", InvalidToken, "the token does not fit the type `T` of `Claims<T>`; make the member optional or let the issuer add it"),

@@ -65,7 +65,7 @@ pub struct ResourceRequest<'a> {
 #[derive(Clone, Copy)]
 pub(crate) enum Credentials<'a> {
     Nothing,
-    Bearer { token: &'a str, beside_proof: bool },
+    Bearer { token: &'a str, beside_proof: bool, head: Option<Head<'a>> },
     Dpop { token: &'a str, proof: &'a str, head: Head<'a> },
 }
 
@@ -82,11 +82,11 @@ impl<'a> ResourceRequest<'a> {
     /// A request without credentials.
     pub(crate) const NONE: Self = ResourceRequest { credentials: Credentials::Nothing };
 
-    /// Reads the headers of a request for a Bearer token. The scheme `DPoP` is any other scheme here, since a proof
+    /// Reads the headers of a request for a Bearer token, which may not be bound to a certificate: headers show none. The scheme `DPoP` is any other scheme here, since a proof
     /// cannot be judged by headers alone: see [`from_parts`](ResourceRequest::from_parts).
     pub fn read(headers: &'a HeaderMap) -> Result<Self, AuthError> {
         match sent(headers) {
-            Ok(Some((Scheme::Bearer, token))) => Ok(ResourceRequest::bearer_of(token, headers)),
+            Ok(Some((Scheme::Bearer, token))) => Ok(ResourceRequest::bearer_of(token, headers, None)),
             Ok(_) => Ok(ResourceRequest::NONE),
             Err(error) if error.scheme() == Some(Scheme::Dpop) => Ok(ResourceRequest::NONE),
             Err(error) => Err(error),
@@ -109,7 +109,7 @@ impl<'a> ResourceRequest<'a> {
     pub(crate) fn of(head: Head<'a>) -> Result<Self, AuthError> {
         let credentials = match sent(head.headers)? {
             None => return Ok(ResourceRequest::NONE),
-            Some((Scheme::Bearer, token)) => return Ok(ResourceRequest::bearer_of(token, head.headers)),
+            Some((Scheme::Bearer, token)) => return Ok(ResourceRequest::bearer_of(token, head.headers, Some(head))),
             Some((Scheme::Dpop, token)) => {
                 let proof = proof(head.headers).map_err(|error| error.presented(Scheme::Dpop))?;
                 Credentials::Dpop { token, proof, head }
@@ -118,9 +118,9 @@ impl<'a> ResourceRequest<'a> {
         Ok(ResourceRequest { credentials })
     }
 
-    fn bearer_of(token: &'a str, headers: &HeaderMap) -> Self {
+    fn bearer_of(token: &'a str, headers: &HeaderMap, head: Option<Head<'a>>) -> Self {
         let beside_proof = headers.contains_key(&DPOP);
-        ResourceRequest { credentials: Credentials::Bearer { token, beside_proof } }
+        ResourceRequest { credentials: Credentials::Bearer { token, beside_proof, head } }
     }
 
     /// A token that came some other way, such as in a message of a queue. It must be one `b64token`.
@@ -128,7 +128,7 @@ impl<'a> ResourceRequest<'a> {
         if !is_one_token68(token.as_bytes()) {
             return Err(AuthError::new(Reason::MalformedCredentials).presented(Scheme::Bearer));
         }
-        Ok(ResourceRequest { credentials: Credentials::Bearer { token, beside_proof: false } })
+        Ok(ResourceRequest { credentials: Credentials::Bearer { token, beside_proof: false, head: None } })
     }
 
     /// True if a token was sent in a supported scheme.

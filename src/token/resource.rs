@@ -22,6 +22,8 @@ pub(crate) struct Resource {
     pub(crate) authorization_servers: Vec<String>,
     pub(crate) challenge_scope: Option<String>,
     pub(crate) schemes: Schemes,
+    /// Tokens that are bound to a client certificate are taken.
+    pub(crate) binds_certificates: bool,
     pub(crate) refusal_body: Option<RefusalHook>,
     pub(crate) audit_sink: Option<AuditSink>,
     /// The challenges of the refusals that say the same to everybody, each made when first needed: by refusal, then

@@ -13,6 +13,11 @@ const LAX: GeneralPurpose = GeneralPurpose::new(
         .with_decode_allow_trailing_bits(true),
 );
 
+const STANDARD: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
 /// No padding, no other alphabet, spare bits zero: one text for one value (RFC 7515 section 2).
 pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(decoded_length(text));
@@ -108,6 +113,11 @@ const fn letters(shift: u32) -> [u32; 256] {
 /// Real issuers publish keys with padding or in the other alphabet; nothing is signed over that text.
 pub(crate) fn decode_lax(text: &str) -> Option<Vec<u8>> {
     LAX.decode(text.trim().replace('+', "-").replace('/', "_")).ok()
+}
+
+/// The alphabet of RFC 4648 section 4, padded or not.
+pub(crate) fn decode_standard(text: &str) -> Option<Vec<u8>> {
+    STANDARD.decode(text).ok()
 }
 
 pub(crate) fn encode(bytes: &[u8]) -> String {

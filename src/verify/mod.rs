@@ -4,6 +4,7 @@ pub(crate) mod algorithm;
 pub(crate) mod answer;
 pub(crate) mod audience;
 pub(crate) mod base64url;
+pub(crate) mod certificate;
 pub(crate) mod crypto;
 pub(crate) mod jwk;
 pub(crate) mod jwks;

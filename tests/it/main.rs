@@ -62,6 +62,7 @@ mod mcp;
 mod metadata;
 #[cfg(feature = "metrics")]
 mod metrics;
+mod mtls;
 mod multi_issuer;
 mod policy;
 mod presets;

@@ -12,6 +12,7 @@ mod key_files;
 mod lifecycle;
 mod metrics;
 mod mistakes;
+mod mtls;
 mod nginx;
 mod paths;
 mod privacy;
