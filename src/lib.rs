@@ -59,6 +59,7 @@
 //! | find a rule by method and path | [`RouteRules`], [`normalize_path`] |
 //! | tell a service inside who calls, in header fields | [`ForwardLayer`] |
 //! | read who calls | [`Claims`], with your own type for further members: `Claims<T>` |
+//! | take tokens bound to a client certificate | [`Mtls`], [`PeerCertificate`], [`PeerAddress`] |
 //! | publish the metadata document of a nested resource | [`ProtectedResourceMetadata`] |
 //! | end long answers with their token | [`AuthLayer::end_streams_at_expiry`], [`Claims::expired`] |
 //! | protect a server of the Model Context Protocol | [`ResourceServer::mcp`] |
@@ -91,8 +92,8 @@
 //! # What it does not do
 //!
 //! - It verifies JWT access tokens only. Opaque tokens are refused: introspection (RFC 7662) is not built yet.
-//! - A token that is bound to a certificate (`cnf` with `x5t#S256`) is refused, because certificate binding (RFC 8705)
-//!   cannot be checked yet.
+//! - A token that is bound to a certificate (`cnf` with `x5t#S256`, RFC 8705) is refused unless
+//!   [`mtls`](ResourceServerBuilder::mtls) says where certificates come from. It speaks no TLS itself.
 //! - There is no revocation list yet: a token that is good stays good until it expires or its key is removed.
 //! - Tokens are read from the `Authorization` field only, never from a query, a form or a cookie.
 //! - It does not decrypt tokens (JWE).

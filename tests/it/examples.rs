@@ -155,6 +155,15 @@ fn the_tower_example_passes_one_request_and_refuses_three() {
 }
 
 #[test]
+fn c8705_3_a_c8705_3_b_the_mtls_example_lets_the_holder_of_the_certificate_in_and_nobody_else() {
+    let expected = "alice: 200 OK\n\
+        a thief with the token and a certificate of his own: 401 Unauthorized\n\
+        a thief with the token and no certificate: 401 Unauthorized\n\
+        alice again: 200 OK\n";
+    assert_eq!(run("mtls"), expected);
+}
+
+#[test]
 fn the_dpop_example_lets_the_holder_of_the_key_in_and_nobody_else() {
     let out = run("dpop");
     let alice = "    the API notes: dpop_nonce_needed\n  200 OK\nalice again\n  200 OK\n";
