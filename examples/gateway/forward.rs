@@ -3,7 +3,8 @@
 use http::HeaderName;
 use tower_bearer::{ConfigTable, ForwardLayer};
 
-/// Nobody in front of the gateway is trusted to have checked a certificate, so these are a client's word.
+/// A client's word, unless a proxy of `[mtls]` sends them: then the gateway has judged the token by them, and nothing behind
+/// needs them.
 const UNTRUSTED: [HeaderName; 2] =
     [HeaderName::from_static("client-cert"), HeaderName::from_static("client-cert-chain")];
 

@@ -7,6 +7,7 @@ use tower_bearer::testing::TestIssuer;
 
 use super::harness::{Gateway, top};
 use super::mistakes::mistakes;
+use super::upstream::Upstream;
 
 const CERTIFICATE: &[u8] = b"\x30\x82the certificate of the client";
 
@@ -37,6 +38,24 @@ async fn c9440_a_c8705_3_a_the_field_of_a_trusted_proxy_binds_and_that_of_others
         assert_eq!(refused.status, 401);
         let line = refused.headers["www-authenticate"].to_str().unwrap();
         assert!(line.contains("The client certificate does not match the token"), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn c9440_a_the_field_reaches_the_upstream_on_no_path() {
+    let issuer = TestIssuer::start().await;
+    let upstream = Upstream::start().await;
+    let token = issuer.token().sign();
+    let rules = "[[rules]]\npath = \"/a\"\naccess = \"authenticated\"\n[[rules]]\npath = \"/p\"\naccess = \"public\"\n";
+    let mtls = |proxy: &str| format!("[mtls]\ntrusted_proxies = [\"{proxy}\"]\n");
+    for section in [String::new(), mtls("192.0.2.1"), mtls("127.0.0.1")] {
+        let file = format!("upstream = \"{}\"\n{}{section}{rules}", upstream.url(), top(&issuer));
+        let gateway = Gateway::start(&file);
+        for path in ["/a", "/p"] {
+            let reply = gateway.send(request(&token, CERTIFICATE).uri(path).header("client-cert-chain", "x")).await;
+            assert_eq!(reply.status, 200, "{section}{path}");
+            assert!(!reply.text().contains("client-cert"), "{section}{path}: {}", reply.text());
+        }
     }
 }
 
