@@ -43,8 +43,7 @@ use crate::token::request::{DPOP, ResourceRequest};
 /// use tower::{ServiceBuilder, ServiceExt, service_fn};
 /// use tower_bearer::{AuthLayer, Claims, ResourceServer};
 /// use http::{Request, Response, StatusCode};
-/// use http_body_util::Full;
-/// use bytes::Bytes;
+/// use {bytes::Bytes, http_body_util::Full};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() {
