@@ -107,7 +107,16 @@ fn check_refusal(response: &Response<Bytes>, realm: Option<&str>, scopes: Option
         return;
     }
     assert!(retry.is_none(), "{status}");
-    let [line] = lines[..] else { panic!("{status} with {} challenges", lines.len()) };
+    let (line, dpop) = match lines[..] {
+        [line] => (line, None),
+        [line, dpop] => (line, Some(dpop)),
+        _ => panic!("{status} with {} challenges", lines.len()),
+    };
+    // Beside it DPoP is offered, without the error of the scheme that was used unless nobody can say which one was.
+    if let Some(dpop) = dpop {
+        let offer = grammar::challenge(dpop).unwrap_or_else(|| panic!("not a challenge: {dpop:?}"));
+        assert!(offer.scheme == "DPoP" && offer.parameters.contains_key("algs"), "{dpop:?}");
+    }
     let shown = String::from_utf8_lossy(line);
     assert!(line.is_ascii() && !line.iter().any(u8::is_ascii_control), "{shown:?}");
     let challenge = grammar::challenge(line).unwrap_or_else(|| panic!("not a challenge: {shown:?}"));
