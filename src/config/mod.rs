@@ -9,4 +9,5 @@ mod issuer;
 pub(crate) mod key_file;
 mod mtls;
 mod rules;
+mod shown_value;
 pub(crate) mod table;

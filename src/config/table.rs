@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::duration::parse_duration;
 use super::folder::{ConfigFiles, Folder};
+use super::shown_value::{hidden, shown};
 use crate::error::{ConfigError, ConfigProblem};
 
 /// A table of a configuration file on its way into settings.
@@ -286,21 +287,6 @@ impl fmt::Debug for ConfigTable {
         let keys: Vec<&String> = self.members.keys().collect();
         f.debug_struct("ConfigTable").field("path", &self.path).field("keys", &keys).finish_non_exhaustive()
     }
-}
-
-/// The value of a key that is not known, which may be a secret under a misspelled name.
-fn hidden(value: &Value) -> String {
-    if value.is_boolean() { value.to_string() } else { "...".into() }
-}
-
-/// A value as it is shown in a problem, bounded.
-fn shown(value: &Value) -> String {
-    let text = match value {
-        Value::String(text) => text.clone(),
-        Value::Object(_) => "{...}".into(),
-        other => other.to_string(),
-    };
-    text.chars().take(128).collect()
 }
 
 #[cfg(test)]
