@@ -1,6 +1,7 @@
 //! How DPoP is taken (RFC 9449): the mode, the rules for proofs, the address that clients call.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use http::{Extensions, Uri};
 
 use super::builder::ResourceServerBuilder;
 use super::mistakes::distinct_bytes;
+use super::proxies::{FindAddress, Proxies};
 use crate::error::ConfigProblem;
 use crate::remote::url;
 use crate::store::replay::ReplayStore;
@@ -43,6 +45,8 @@ pub struct Dpop {
     pub(super) nonce_secret: Option<Vec<u8>>,
     pub(super) external_base: Option<String>,
     pub(super) original_uri: Option<OriginalUri>,
+    pub(super) proxies: Vec<String>,
+    pub(super) address: Option<FindAddress>,
     pub(super) replay_store: Option<Arc<dyn ReplayStore>>,
 }
 
@@ -67,6 +71,8 @@ impl Dpop {
             nonce_secret: None,
             external_base: None,
             original_uri: None,
+            proxies: Vec::new(),
+            address: None,
             replay_store: None,
         }
     }
@@ -120,7 +126,8 @@ impl Dpop {
     /// What clients put before the path that this service sees, such as `https://api.example.com/v1` behind a proxy
     /// that cuts `/v1` off. Default: scheme, host and port of the resource identifier.
     ///
-    /// It is all that `htu` is compared with; `Host` and `X-Forwarded-*` are never read.
+    /// It is what `htu` is compared with: `Host` is never read, and `X-Forwarded-*` of
+    /// [`trusted_proxies`](Dpop::trusted_proxies) only.
     pub fn external_base(mut self, base: impl Into<String>) -> Self {
         self.external_base = Some(base.into());
         self
@@ -140,6 +147,28 @@ impl Dpop {
         F: for<'a> Fn(&'a Extensions) -> Option<&'a Uri> + Send + Sync + 'static,
     {
         self.original_uri = Some(Arc::new(find));
+        self
+    }
+
+    /// From these proxies, scheme and host of the target are what `X-Forwarded-Proto` and `X-Forwarded-Host` say, for
+    /// services that have several names. Networks such as `10.0.0.0/8`, or addresses. Default: none, and the fields are
+    /// not read.
+    ///
+    /// Of a list the last entry counts, which the proxy itself wrote. It must set or remove both fields on every
+    /// request, or a client chooses what its proof is for. What is not said, and the path of the base, stays as configured.
+    /// The peer is known by its [`PeerAddress`](crate::PeerAddress).
+    pub fn trusted_proxies(mut self, proxies: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.proxies = proxies.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Where the address of the peer stands. Default: [`PeerAddress`](crate::PeerAddress) in the extensions; for axum
+    /// see [`Mtls::peer_address`](crate::Mtls::peer_address).
+    pub fn peer_address<F>(mut self, find: F) -> Self
+    where
+        F: Fn(&Extensions) -> Option<IpAddr> + Send + Sync + 'static,
+    {
+        self.address = Some(Arc::new(find));
         self
     }
 
@@ -181,6 +210,10 @@ impl Dpop {
                 add("dpop.nonce_secret", &"", "must be random; this one can be guessed");
             }
         }
+        problems.extend(Proxies::problems("dpop.trusted_proxies", &self.proxies));
+        let mut add = |setting, value: &dyn fmt::Display, remedy: &str| {
+            problems.push(ConfigProblem::new(setting, value, remedy));
+        };
         match (&self.external_base, server.external_base()) {
             (Some(base), _) => {
                 if let Err(bad) = url::check_issuer(base, server.allow_http) {

@@ -22,6 +22,7 @@ mod opaque;
 pub(crate) mod presentation;
 mod presets;
 pub(crate) mod proofs;
+mod proxies;
 pub(crate) mod resource_server;
 mod token_shape;
 pub(crate) mod verifier;

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use http::{Extensions, HeaderName, Request};
 
+use super::proxies::{FindAddress, Proxies};
 use crate::error::ConfigProblem;
 use crate::token::claims::ClaimSet;
 use crate::token::error::Reason;
-use crate::token::network::Network;
-use crate::token::peer::{PeerAddress, PeerCertificate};
+use crate::token::peer::PeerCertificate;
 use crate::token::request::Head;
 use crate::verify::certificate;
 
@@ -42,9 +42,6 @@ pub struct Mtls {
     address: Option<FindAddress>,
 }
 
-/// Finds the address of the peer.
-type FindAddress = Arc<dyn Fn(&Extensions) -> Option<IpAddr> + Send + Sync>;
-
 impl Mtls {
     /// Certificates of TLS connections that end in this process.
     pub fn new() -> Self {
@@ -69,7 +66,7 @@ impl Mtls {
         self
     }
 
-    /// Where the address of the peer stands. Default: [`PeerAddress`] in the extensions.
+    /// Where the address of the peer stands. Default: [`PeerAddress`](crate::PeerAddress) in the extensions.
     ///
     /// # Example
     /// With axum's `into_make_service_with_connect_info::<SocketAddr>()`:
@@ -91,11 +88,7 @@ impl Mtls {
 
     /// Every mistake in these settings.
     pub(super) fn problems(&self) -> Vec<ConfigProblem> {
-        let mut problems = Vec::new();
-        for proxy in self.proxies.iter().filter(|proxy| Network::parse(proxy).is_none()) {
-            let remedy = "must be an address or a network, such as 127.0.0.1/32 or 10.0.0.0/8";
-            problems.push(ConfigProblem::new("mtls.trusted_proxies", proxy, remedy));
-        }
+        let mut problems: Vec<_> = Proxies::problems("mtls.trusted_proxies", &self.proxies).collect();
         if let Some(header) = &self.header {
             if header.parse::<HeaderName>().is_err() {
                 let remedy = "must be the name of a header field, such as Client-Cert";
@@ -113,8 +106,7 @@ impl Mtls {
     pub(super) fn prepare(&self) -> Certificates {
         Certificates {
             header: self.header.as_ref().and_then(|name| name.parse().ok()).unwrap_or(CLIENT_CERT),
-            proxies: self.proxies.iter().filter_map(|proxy| Network::parse(proxy)).collect(),
-            address: self.address.clone(),
+            proxies: Proxies::new(&self.proxies, self.address.as_ref()),
         }
     }
 }
@@ -128,8 +120,7 @@ impl fmt::Debug for Mtls {
 /// Finds the certificate of a request.
 pub(crate) struct Certificates {
     header: HeaderName,
-    proxies: Vec<Network>,
-    address: Option<FindAddress>,
+    proxies: Proxies,
 }
 
 /// The certificate of a request, as far as a token may ask for it.
@@ -144,7 +135,7 @@ pub(crate) enum Shown {
 
 impl Certificates {
     pub(super) fn of(&self, head: Head<'_>) -> Shown {
-        let found = if self.is_from_proxy(head.extensions) {
+        let found = if self.proxies.sent(head.extensions) {
             let mut fields = head.headers.get_all(&self.header).iter();
             match (fields.next(), fields.next()) {
                 (Some(field), None) => certificate::read_field(field.as_bytes()).map(PeerCertificate::from_der),
@@ -158,7 +149,7 @@ impl Certificates {
 
     /// Removes what a client says of its certificate by itself, in either spelling of the name.
     pub(crate) fn remove_untrusted<Q>(&self, request: &mut Request<Q>) {
-        if self.is_from_proxy(request.extensions()) {
+        if self.proxies.sent(request.extensions()) {
             return;
         }
         let headers = request.headers_mut();
@@ -169,14 +160,6 @@ impl Certificates {
         };
         let names: Vec<HeaderName> = headers.keys().filter(claims).cloned().collect();
         names.iter().for_each(|name| drop(headers.remove(name)));
-    }
-
-    fn is_from_proxy(&self, extensions: &Extensions) -> bool {
-        let address = match &self.address {
-            Some(find) => find(extensions),
-            None => extensions.get().map(|PeerAddress(address)| *address),
-        };
-        address.is_some_and(|address| self.proxies.iter().any(|network| network.contains(address)))
     }
 }
 

@@ -7,10 +7,12 @@ use http::Uri;
 use super::builder::ResourceServerBuilder;
 use super::dpop::{Dpop, DpopMode, OriginalUri};
 use super::presentation::Proof;
+use super::proxies::Proxies;
 use crate::store::replay::ReplayStore;
 use crate::store::replay_memory::InMemoryReplayStore;
 use crate::telemetry;
 use crate::token::error::{AuthError, Reason};
+use crate::token::forwarded::Forwarded;
 use crate::token::request::Head;
 use crate::verify::crypto;
 use crate::verify::nonce::Nonces;
@@ -24,6 +26,7 @@ pub(crate) struct Proofs {
     /// The digest of the resource's name.
     pub(super) name: [u8; 32],
     pub(super) original_uri: Option<OriginalUri>,
+    pub(super) proxies: Proxies,
     pub(super) used: Arc<dyn ReplayStore>,
 }
 
@@ -48,6 +51,7 @@ impl ResourceServerBuilder {
             name: crypto::sha256(self.identifier().map_or("", String::as_str).as_bytes()),
             base,
             original_uri: dpop.original_uri.clone(),
+            proxies: Proxies::new(&dpop.proxies, dpop.address.as_ref()),
             used: dpop.replay_store.clone().or_else(|| self.used_before()).unwrap_or_else(new_store),
         });
         (dpop.mode != DpopMode::Require, proofs)
@@ -88,10 +92,15 @@ impl Proofs {
     }
 
     /// The URI that the client called: the base, and the path as it was sent. Neither `Host` nor what proxies add is
-    /// believed, because a caller can write both.
+    /// believed, because a caller can write both; but that of a trusted proxy.
     pub(super) fn target(&self, head: Head<'_>) -> Result<Target, BadTarget> {
         let original = self.original_uri.as_ref().and_then(|find| find(head.extensions));
-        self.base.target(original.unwrap_or(head.uri).path())
+        let path = original.unwrap_or(head.uri).path();
+        if !self.proxies.sent(head.extensions) {
+            return self.base.target(path);
+        }
+        let Forwarded { scheme, authority } = Forwarded::read(head.headers);
+        self.base.called(scheme, authority)?.target(path)
     }
 
     pub(super) fn check(

@@ -5,6 +5,7 @@ pub(crate) mod audience;
 pub(crate) mod authorization;
 pub(crate) mod claims;
 pub(crate) mod error;
+pub(crate) mod forwarded;
 pub(crate) mod json;
 pub(crate) mod json_find;
 mod json_members;

@@ -64,6 +64,18 @@ impl Base {
         Ok(Base(Target(text)))
     }
 
+    /// The same base by another scheme or host.
+    pub(crate) fn called(&self, scheme: Option<&str>, authority: Option<&str>) -> Result<Self, BadTarget> {
+        let Base(Target(base)) = self;
+        let (own_scheme, rest) = base.split_once("://").ok_or(BadTarget::Scheme)?;
+        let (own_authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        let authority = authority.unwrap_or(own_authority);
+        if authority.is_empty() || authority.contains(['/', '?', '#']) {
+            return Err(BadTarget::Host);
+        }
+        Base::parse(&format!("{}://{authority}{path}", scheme.unwrap_or(own_scheme)))
+    }
+
     /// The target of a request with this path, as it was sent. Dot segments do not lead out of the base.
     pub(crate) fn target(&self, path: &str) -> Result<Target, BadTarget> {
         let Base(Target(base)) = self;

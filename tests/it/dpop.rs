@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::{Method, Request};
 use serde_json::{Value, json};
 use tower_bearer::testing::{DpopProof, SigningKey, signature_checks};
-use tower_bearer::{Algorithm, Clock, Dpop, ResourceServer, ResourceServerBuilder, Scheme};
+use tower_bearer::{Algorithm, Clock, Dpop, PeerAddress, ResourceServer, ResourceServerBuilder, Scheme};
 
 use crate::support::{AS, Fixture, Outcome, RS, get, send_through, with_proof};
 
@@ -415,6 +415,7 @@ fn every_mistake_in_the_settings_of_dpop_is_reported_and_no_secret_shown() {
     assert_eq!(settings(good().algorithms([Algorithm::HS256])), ["dpop.algorithms"]);
     assert_eq!(settings(good().window(seconds(3601), seconds(301))), ["dpop.window_past", "dpop.window_future"]);
     assert_eq!(settings(good().window(seconds(0), seconds(30))), ["dpop.window_past"]);
+    assert_eq!(settings(good().trusted_proxies(["10.0.0.0/8", "proxy"])), ["dpop.trusted_proxies"]);
     for secret in [&b""[..], &[7; 31], &[7; 33], &[7; 32]] {
         assert_eq!(settings(good().nonce_secret(secret)), ["dpop.nonce_secret"]);
     }
@@ -451,4 +452,42 @@ async fn c9449_4_3_9f_a_call_of_grpc_is_a_post_to_the_path_of_its_method() {
         .header("authorization", format!("DPoP {}", holder.token))
         .header("dpop", proof);
     holder.fixture.send(request.body(()).unwrap()).await.assert_ok();
+}
+
+#[tokio::test]
+async fn c9449_4_3_9e_a_trusted_proxy_says_how_it_was_called_and_nobody_else_does() {
+    let dpop = Dpop::accept().external_base("https://api.example.com/v1").trusted_proxies(["10.0.0.0/8"]);
+    let holder = Holder::with(|builder| builder.dpop(dpop));
+    let sent = async |peer: Option<&str>, fields: &[(&str, &str)], htu: &str| {
+        let proof = holder.proof().claim("htu", htu).sign();
+        let mut request = with_proof(&holder.token, &proof);
+        for (name, value) in fields {
+            request = request.header(*name, *value);
+        }
+        if let Some(peer) = peer {
+            request = request.extension(PeerAddress(peer.parse().unwrap()));
+        }
+        holder.fixture.send(request.body(()).unwrap()).await
+    };
+    let fields = [("x-forwarded-proto", "https"), ("x-forwarded-host", "shop.example.com")];
+    let (told, configured) = ("https://shop.example.com/v1/r", "https://api.example.com/v1/r");
+    sent(Some("10.1.2.3"), &fields, told).await.assert_ok();
+    sent(Some("10.1.2.3"), &fields, configured).await.assert_idp();
+    for peer in [None, Some("11.0.0.1"), Some("::1")] {
+        sent(peer, &fields, told).await.assert_idp();
+        sent(peer, &fields, configured).await.assert_ok();
+    }
+    // Of a list, what the proxy wrote itself; what it does not say stays as configured.
+    let list = [("x-forwarded-proto", "http, https"), ("x-forwarded-host", "evil.example, shop.example.com")];
+    sent(Some("10.1.2.3"), &list, told).await.assert_ok();
+    sent(Some("10.1.2.3"), &list, "http://evil.example/v1/r").await.assert_idp();
+    sent(Some("10.1.2.3"), &[], configured).await.assert_ok();
+    sent(Some("10.1.2.3"), &fields[..1], configured).await.assert_ok();
+    for host in ["", "a/b", "u@shop.example.com", "shop example", "shop.example.com:x"] {
+        let outcome = sent(Some("10.1.2.3"), &[("x-forwarded-host", host)], configured).await;
+        outcome.assert_idp();
+        assert!(outcome.error.unwrap().detail().unwrap().starts_with("proof_target"), "{host}");
+    }
+    let forwarded = [("forwarded", "proto=https;host=shop.example.com"), ("host", "shop.example.com")];
+    sent(Some("10.1.2.3"), &forwarded, told).await.assert_idp();
 }
