@@ -204,3 +204,17 @@ async fn the_documents_of_the_gateway_are_served_and_never_let_an_original_reque
         assert_eq!(ask(&gateway, &format!("/envoy{target}"), &[], "").await.status, status, "{target}");
     }
 }
+
+#[tokio::test]
+async fn s10_22_a_refused_call_of_grpc_is_no_200_that_the_proxy_would_take_for_a_pass() {
+    let issuer = TestIssuer::start().await;
+    let gateway = start(&issuer, RULES);
+    let (reader, other) = (issuer.token().scope("read").sign(), issuer.token().sign());
+    for (token, status) in [("", 401), ("bad", 401), (&*other, 403), (&*reader, 200)] {
+        let fields =
+            [("x-original-method", "POST"), ("x-original-uri", "/orders/7"), ("content-type", "application/grpc")];
+        let reply = ask(&gateway, "/auth", &fields, token).await;
+        assert_eq!(reply.status, status, "{token}");
+        assert!(reply.headers.get("grpc-status").is_none());
+    }
+}
