@@ -91,7 +91,8 @@
 //!
 //! # What it does not do
 //!
-//! - It verifies JWT access tokens only. Opaque tokens are refused: introspection (RFC 7662) is not built yet.
+//! - Opaque tokens are refused unless an issuer is asked about them ([`Issuer::introspection`]), and they are asked about
+//!   on every request unless [`Introspection::cache_ttl`] says otherwise.
 //! - A token that is bound to a certificate (`cnf` with `x5t#S256`, RFC 8705) is refused unless
 //!   [`mtls`](ResourceServerBuilder::mtls) says where certificates come from. It speaks no TLS itself.
 //! - There is no revocation list yet: a token that is good stays good until it expires or its key is removed.

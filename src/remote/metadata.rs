@@ -47,14 +47,16 @@ impl MetadataSource {
     /// fails, what was found last stays.
     pub(crate) async fn get(&self, door: &Door, failing: bool) -> Result<ServerMetadata, DiscoveryError> {
         let believed = if failing { AGE_FAILING } else { AGE };
-        let failures = match self.known().at_hand(door, believed) {
+        let at_hand = self.known().at_hand(door, believed);
+        let failures = match at_hand {
             Ok(found) => return Ok(found),
             Err(failures) => failures,
         };
         let _turn = self.turn.lock().await;
         // Whoever had the turn before may have found what this one looks for, or why it cannot be found: those who
         // waited for the metadata of an issuer that is down share the bad news.
-        match self.known().at_hand(door, believed) {
+        let at_hand = self.known().at_hand(door, believed);
+        match at_hand {
             Ok(found) => return Ok(found),
             Err(now) if now != failures => return self.known().after_failure(),
             Err(_) => {}
