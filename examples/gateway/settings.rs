@@ -51,9 +51,6 @@ const UPSTREAM_TIMEOUT: Duration = Duration::from_secs(60);
 /// Parts of the contract that are not built yet: named in the file they end the start, never ignored.
 const NOT_BUILT: [&str; 1] = ["revocation"];
 
-/// The same below `[[issuers]]`.
-const NOT_BUILT_FOR_ISSUERS: [&str; 2] = ["metadata_url", "ca_file"];
-
 impl Place {
     /// Reads the file, and names it and every file that it names. Issuers that `before` trusts keep its keys.
     pub fn read(&self, before: Option<&ResourceServer>) -> Reading<Result<Settings, Vec<String>>> {
@@ -132,7 +129,6 @@ fn refuse_unbuilt(mut table: ConfigTable) -> ConfigTable {
     for key in NOT_BUILT {
         table.refuse(key, remedy);
     }
-    table.refuse_in_each("issuers", &NOT_BUILT_FOR_ISSUERS, remedy);
     table
 }
 

@@ -31,6 +31,8 @@ use crate::verify::role_map::RoleMap;
 /// issuer = "https://as.example.com"
 /// preset = "keycloak"                    # or another preset of `Issuer`; the keys below beat it
 /// jwks_uri = "https://as.example.com/keys" # instead of discovery; or jwks_file; or shared_secret(_env, _file)
+/// metadata_url = "http://as:8080/.well-known/openid-configuration" # where the issuer's name is not its address
+/// ca_file = "ca.pem"                     # the roots for this issuer, instead of the system's
 /// algorithms = ["RS256", "ES256"]
 /// audience = ["..."]                     # instead of the one above
 /// client_ids = ["..."]                   # accepted instead of an audience where the token holds none

@@ -6,6 +6,7 @@ use super::auth::PLACEHOLDER;
 use super::introspection::read_introspection;
 use super::key_file::KeyFile;
 use super::table::ConfigTable;
+use crate::server::default_client::roots_problem;
 use crate::server::issuer::{Issuer, Keys};
 use crate::telemetry;
 use crate::verify::algorithm::Algorithm;
@@ -38,6 +39,7 @@ pub(super) fn read_issuer(table: &mut ConfigTable) -> Issuer {
     };
     let mut issuer = issuer.labelled(table.path());
     issuer = read_keys(table, issuer);
+    issuer = read_way(table, issuer);
     if let Some(algorithms) = read_algorithms(table) {
         issuer = issuer.algorithms(algorithms);
     }
@@ -70,6 +72,21 @@ pub(super) fn read_issuer(table: &mut ConfigTable) -> Issuer {
     issuer = set(issuer, table.duration("jwks_refresh"), Issuer::jwks_refresh);
     issuer = set(issuer, table.duration("jwks_cooldown"), Issuer::jwks_cooldown);
     set(issuer, table.duration("jwks_stale"), Issuer::jwks_stale)
+}
+
+/// Where the issuer is reached, and who vouches for its host.
+fn read_way(table: &mut ConfigTable, mut issuer: Issuer) -> Issuer {
+    if let Some(url) = table.text("metadata_url") {
+        issuer = issuer.metadata_url(url);
+    }
+    let ca_file = table.shown("ca_file");
+    if let Some(pem) = table.file("ca_file") {
+        match roots_problem(&pem) {
+            None => issuer = issuer.ca_pem(pem),
+            Some(remedy) => table.problem("ca_file", ca_file, remedy),
+        }
+    }
+    issuer
 }
 
 /// Names of signature algorithms; `None` where there are none that are known.

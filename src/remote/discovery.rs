@@ -68,11 +68,16 @@ impl fmt::Display for DiscoveryError {
     }
 }
 
-/// Asks the well-known addresses in the order of RFC 8414 section 5. The next one is asked only when
+/// Asks this address, else the well-known ones in the order of RFC 8414 section 5. The next one is asked only when
 /// the server answered that this one does not exist, not when it is in trouble.
-pub(crate) async fn discover(door: &Door, issuer: &str, allow_http: bool) -> Result<ServerMetadata, DiscoveryError> {
+pub(crate) async fn discover(
+    door: &Door,
+    issuer: &str,
+    address: Option<&Uri>,
+    allow_http: bool,
+) -> Result<ServerMetadata, DiscoveryError> {
     let mut last = DiscoveryError::NotJson;
-    for address in addresses(issuer) {
+    for address in address.map_or_else(|| addresses(issuer), |address| vec![address.clone()]) {
         match door.get(&address).await {
             Ok(response) => return read(&response, issuer, allow_http),
             Err(HttpError::Status(status)) if status.is_client_error() => {

@@ -3,6 +3,8 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use http::Uri;
+
 use super::discovery::{DiscoveryError, ServerMetadata, discover};
 use super::http_client::Door;
 
@@ -13,6 +15,8 @@ const AGE_FAILING: Duration = Duration::from_secs(300);
 /// The metadata of one issuer, shared by its keys and its introspection endpoint.
 pub(crate) struct MetadataSource {
     issuer: String,
+    /// Where the metadata stand, if not at the well-known addresses.
+    address: Option<Uri>,
     allow_http: bool,
     /// Held during a fetch, so that there is one at a time.
     turn: tokio::sync::Mutex<()>,
@@ -34,9 +38,10 @@ struct Known {
 }
 
 impl MetadataSource {
-    pub(crate) fn new(issuer: &str, allow_http: bool) -> Self {
+    pub(crate) fn new(issuer: &str, address: Option<Uri>, allow_http: bool) -> Self {
         MetadataSource {
             issuer: issuer.into(),
+            address,
             allow_http,
             turn: tokio::sync::Mutex::default(),
             known: Mutex::default(),
@@ -61,7 +66,7 @@ impl MetadataSource {
             Err(now) if now != failures => return self.known().after_failure(),
             Err(_) => {}
         }
-        let result = discover(door, &self.issuer, self.allow_http).await;
+        let result = discover(door, &self.issuer, self.address.as_ref(), self.allow_http).await;
         let mut known = self.known();
         match result {
             Ok(metadata) => {

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::{Request, Response, StatusCode};
-use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::redirect::Policy;
+use reqwest::{Certificate, Url};
 
 use super::http_client::{HttpClient, HttpError, HttpFuture};
 use super::public_address::is_public;
@@ -15,8 +15,22 @@ use super::public_address::is_public;
 /// How long a connection may take: one lost SYN (1 s) is survived.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// Root certificates that are believed instead of the system's.
+pub(crate) struct Roots(Vec<Certificate>);
+
+impl Roots {
+    /// The certificates of a PEM text. The error is a remedy.
+    pub(crate) fn parse(pem: &[u8]) -> Result<Self, String> {
+        match Certificate::from_pem_bundle(pem) {
+            Ok(roots) if !roots.is_empty() => Ok(Roots(roots)),
+            Ok(_) => Err("must hold one certificate at least, in PEM (`-----BEGIN CERTIFICATE-----`)".into()),
+            Err(error) => Err(format!("must be certificates in PEM: {}", chain(error))),
+        }
+    }
+}
+
 /// No redirects, no proxy from the environment, no cookies, no compression; certificates are verified
-/// against the system's roots and there is no switch for that.
+/// against the system's roots, or those given, and there is no switch for that.
 pub(crate) struct ReqwestClient {
     client: reqwest::Client,
     public_only: bool,
@@ -24,14 +38,17 @@ pub(crate) struct ReqwestClient {
 
 impl ReqwestClient {
     /// With `public_only` it connects to addresses of the public internet alone.
-    pub(crate) fn new(public_only: bool) -> Result<Self, reqwest::Error> {
+    pub(crate) fn new(public_only: bool, roots: Option<&Roots>) -> Result<Self, reqwest::Error> {
         let build = |builder: reqwest::ClientBuilder| {
             let builder = builder.redirect(Policy::none()).no_proxy().connect_timeout(CONNECT_TIMEOUT);
             if public_only { builder.dns_resolver(PublicResolver).build() } else { builder.build() }
         };
-        // A machine without root certificates can still call http on loopback; https then fails per call.
-        let client =
-            build(reqwest::Client::builder()).or_else(|_| build(reqwest::Client::builder().tls_certs_only([])))?;
+        let with = |roots: &[Certificate]| build(reqwest::Client::builder().tls_certs_only(roots.iter().cloned()));
+        let client = match roots {
+            Some(Roots(roots)) => with(roots)?,
+            // A machine without root certificates can still call http on loopback; https then fails per call.
+            None => build(reqwest::Client::builder()).or_else(|_| with(&[]))?,
+        };
         Ok(ReqwestClient { client, public_only })
     }
 
@@ -108,6 +125,10 @@ fn not_public(host: &str) -> String {
 
 /// The chain of causes, without the URL: a query in it may be private.
 fn connection(error: reqwest::Error) -> HttpError {
+    HttpError::Connection(chain(error))
+}
+
+fn chain(error: reqwest::Error) -> String {
     let error = error.without_url();
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(&error);
@@ -115,7 +136,7 @@ fn connection(error: reqwest::Error) -> HttpError {
         text = format!("{text}: {error}");
         cause = error.source();
     }
-    HttpError::Connection(text)
+    text
 }
 
 #[cfg(test)]

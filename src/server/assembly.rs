@@ -13,7 +13,7 @@ use crate::remote::last_good::KeyWatch;
 use crate::remote::metadata::MetadataSource;
 use crate::remote::url;
 use crate::server::builder::ResourceServerBuilder;
-use crate::server::default_client::default_client;
+use crate::server::default_client::{default_client, roots_problem};
 use crate::server::issuer::{Issuer, Keys};
 use crate::server::mtls::Mtls;
 use crate::server::proofs::Proofs;
@@ -36,6 +36,9 @@ const MAX_DOCUMENT: usize = 512 * 1024;
 const INTROSPECTION_DEADLINE: Duration = Duration::from_secs(3);
 const MAX_ANSWER: usize = 256 * 1024;
 
+/// Clients by the roots that they believe.
+type RootedClients = HashMap<Arc<[u8]>, Arc<dyn HttpClient>>;
+
 impl ResourceServerBuilder {
     /// Checks everything and builds the server. Touches no network: an issuer that is down at start is
     /// asked again when tokens come.
@@ -47,6 +50,10 @@ impl ResourceServerBuilder {
         let client = self.client().unwrap_or_else(|problem| {
             problems.push(problem);
             None
+        });
+        let rooted = self.rooted_clients().unwrap_or_else(|problem| {
+            problems.push(problem);
+            HashMap::new()
         });
         ConfigError::unless_empty(problems)?;
         let (bearer, proofs) = self.proofs();
@@ -62,6 +69,8 @@ impl ResourceServerBuilder {
         });
         let role_grants = Arc::new(self.roles.resolve());
         let issuers = self.issuers.iter().map(|issuer| {
+            let own = issuer.ca_pem.as_ref().and_then(|pem| rooted.get(pem));
+            let door = door.clone().map(|door| Door { client: own.unwrap_or(&door.client).clone(), ..door });
             let trusted = self.trust(issuer, &role_grants, &resource, door.as_ref());
             (trusted.rules.issuer.clone(), trusted)
         });
@@ -94,9 +103,21 @@ impl ResourceServerBuilder {
         let remote = self.issuers.iter().any(calls);
         match &self.http_client {
             Some(client) => Ok(Some(client.clone())),
-            None if remote => default_client(self.public_only).map(Some),
+            None if remote => default_client(self.public_only, None).map(Some),
             None => Ok(None),
         }
+    }
+
+    /// A client for each set of roots that issuers were given. A mistake in one is reported with the issuer's others.
+    fn rooted_clients(&self) -> Result<RootedClients, ConfigProblem> {
+        let mut clients = HashMap::new();
+        let sets = self.issuers.iter().filter_map(|issuer| issuer.ca_pem.as_ref());
+        for pem in sets.filter(|pem| roots_problem(pem).is_none()) {
+            if !clients.contains_key(pem) {
+                clients.insert(pem.clone(), default_client(self.public_only, Some(pem))?);
+            }
+        }
+        Ok(clients)
     }
 
     /// The name that was given, else the first audience that is an address.
@@ -144,7 +165,8 @@ impl ResourceServerBuilder {
         door: Option<&Door>,
     ) -> Trusted {
         let audiences = issuer.audiences.clone().unwrap_or_else(|| self.audiences.clone());
-        let metadata = Arc::new(MetadataSource::new(&issuer.identifier, self.allow_http));
+        let address = issuer.metadata_url.as_ref().and_then(|url| url.parse().ok());
+        let metadata = Arc::new(MetadataSource::new(&issuer.identifier, address, self.allow_http));
         let keys = self.keys_of(issuer, door, &metadata);
         let rules = Arc::new(ClaimRules {
             issuer: issuer.identifier.as_str().into(),

@@ -45,6 +45,8 @@ use crate::verify::rules::Typ;
 pub struct Issuer {
     pub(crate) identifier: String,
     pub(crate) keys: Keys,
+    pub(super) metadata_url: Option<String>,
+    pub(super) ca_pem: Option<Arc<[u8]>>,
     pub(crate) algorithms: Option<Vec<Algorithm>>,
     pub(crate) typ: Typ,
     pub(crate) required: Vec<String>,
@@ -79,6 +81,8 @@ impl Issuer {
         Issuer {
             identifier: identifier.into(),
             keys: Keys::Discovery,
+            metadata_url: None,
+            ca_pem: None,
             algorithms: None,
             typ: Typ::default(),
             required: ["sub", "client_id", "iat", "jti"].map(String::from).to_vec(),
@@ -99,6 +103,36 @@ impl Issuer {
     /// Fetches the keys from this address instead of asking discovery for it.
     pub fn jwks_uri(self, uri: impl Into<String>) -> Self {
         Issuer { keys: Keys::Uri(uri.into()), ..self }
+    }
+
+    /// Fetches the metadata from this address alone, where the issuer's name is not the address at which this service
+    /// reaches it: behind another host name, inside a container network. Default: the well-known addresses of the
+    /// issuer (RFC 8414 section 3, OpenID Connect Discovery section 4).
+    ///
+    /// The `issuer` in the document must equal the configured one all the same, and http is accepted as elsewhere: for
+    /// loopback hosts only. The keys are fetched from the `jwks_uri` that the document names, which may be an address
+    /// for the outside; [`jwks_uri`](Issuer::jwks_uri) sets it. Where that is set, no metadata are needed for the keys.
+    pub fn metadata_url(self, url: impl Into<String>) -> Self {
+        Issuer { metadata_url: Some(url.into()), ..self }
+    }
+
+    /// The root certificates, PEM, that vouch for this issuer's host *instead of* the system's: of a company's own
+    /// authority, or of a test. Several may stand in one text. Default: the roots of the system.
+    ///
+    /// Instead of, because an issuer behind an authority of one's own is better believed on its word alone: no public
+    /// authority can then certify a stand-in. All that is fetched for this issuer is verified so, the key set included;
+    /// names and times are verified as ever, and there is no switch for that. Other issuers are not touched.
+    ///
+    /// It is the default client's: with [`http_client`](crate::ResourceServerBuilder::http_client), or without the
+    /// feature `reqwest`, it is a mistake.
+    ///
+    /// ```no_run
+    /// # use tower_bearer::Issuer;
+    /// let issuer = Issuer::new("https://as.internal").ca_pem(std::fs::read("company-ca.pem")?);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn ca_pem(self, pem: impl AsRef<[u8]>) -> Self {
+        Issuer { ca_pem: Some(pem.as_ref().into()), ..self }
     }
 
     /// Uses these keys and fetches nothing. They do not rotate.

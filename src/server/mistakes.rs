@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::builder::ResourceServerBuilder;
+use super::default_client::roots_problem;
 use super::introspection::Introspection;
 use super::issuer::{Issuer, Keys};
 use super::mtls::Mtls;
@@ -48,6 +49,11 @@ impl ResourceServerBuilder {
         problems.extend(self.description_problems());
         problems.extend(self.mcp_problems());
         problems.extend(self.roles.problems());
+        if self.http_client.is_some() && self.issuers.iter().any(|issuer| issuer.ca_pem.is_some()) {
+            let remedy =
+                "works with the default client only; with `http_client(..)` that client must know the roots itself";
+            problems.push(ConfigProblem::new("ca_pem", "", remedy));
+        }
         if self.public_only && self.http_client.is_some() {
             let remedy =
                 "works with the default client only; with `http_client(..)` that client must refuse them itself";
@@ -85,12 +91,16 @@ impl Issuer {
         if let Some(remedy) = self.misnamed.or_else(bad_url) {
             problems.push(ConfigProblem::new("issuer", url::shown(&self.identifier), remedy));
         }
-        if let Keys::Uri(uri) = &self.keys
-            && let Err(bad) = url::check(uri, allow_http)
-        {
-            // A query may hold an access key.
-            let shown = url::shown(uri.split('?').next().unwrap_or_default());
-            problems.push(ConfigProblem::new("jwks_uri", shown, bad.remedy()));
+        let jwks_uri = if let Keys::Uri(uri) = &self.keys { Some(uri) } else { None };
+        for (setting, url) in [("jwks_uri", jwks_uri), ("metadata_url", self.metadata_url.as_ref())] {
+            if let Some((url, bad)) = url.and_then(|url| Some((url, url::check(url, allow_http).err()?))) {
+                // A query may hold an access key.
+                let shown = url::shown(url.split('?').next().unwrap_or_default());
+                problems.push(ConfigProblem::new(setting, shown, bad.remedy()));
+            }
+        }
+        if let Some(remedy) = self.ca_pem.as_ref().and_then(|pem| roots_problem(pem)) {
+            problems.push(ConfigProblem::new("ca_pem", "", remedy));
         }
         self.key_problems(&mut problems);
         self.claim_problems(&mut problems);

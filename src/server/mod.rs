@@ -4,7 +4,7 @@ mod asking;
 mod assembly;
 mod authorization;
 pub(crate) mod builder;
-mod default_client;
+pub(crate) mod default_client;
 mod description;
 pub(crate) mod dpop;
 pub(crate) mod expiry;

@@ -463,6 +463,27 @@ async fn a_preset_fits_the_issuer_as_it_is_named_and_the_other_keys_beat_it() {
     }
 }
 
+#[tokio::test]
+async fn a_file_says_where_an_issuer_is_reached_and_who_vouches_for_it() {
+    let issuer = TestIssuer::start().await;
+    let address = format!("{}/.well-known/openid-configuration", issuer.url());
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/fixtures");
+    let named = json!({"issuer": issuer.url(), "metadata_url": address, "ca_file": "ca.pem"});
+    let server = read_in(folder, with_issuer(named)).unwrap().into_builder().build().unwrap();
+    let token = issuer.token().sign();
+    server.authenticate(tower_bearer::ResourceRequest::bearer(&token).unwrap()).await.unwrap();
+    for (key, value, shown, remedy) in [
+        ("metadata_url", "as.internal", "as.internal", "absolute URL"),
+        ("ca_file", "none.pem", "none.pem", "cannot be read"),
+        ("ca_file", "localhost.key", "localhost.key", "one certificate at least"),
+    ] {
+        let error = read_in(folder, with_issuer(json!({key: value}))).unwrap_err();
+        let [problem] = error.problems() else { panic!("{error}") };
+        assert_eq!((&*problem.setting, problem.value.as_str()), (&*format!("issuers[0].{key}"), shown));
+        assert!(problem.remedy.contains(remedy), "{error}");
+    }
+}
+
 #[test]
 fn a_service_reads_it_as_a_part_of_its_own_settings() {
     #[derive(Debug, Deserialize)]

@@ -91,4 +91,5 @@ mod trace_level;
 mod uploads;
 mod vectors;
 mod verdicts;
+mod way_to_issuer;
 mod wire;
