@@ -19,11 +19,14 @@ impl Reader<'_> {
         if self.member(path)? {
             return Ok(true);
         }
-        self.at = start;
-        match path.split_once('.') {
-            Some((head, rest)) => Ok(self.member(head)? && self.find(rest)?),
-            None => Ok(false),
+        for (dot, _) in path.match_indices('.') {
+            self.at = start;
+            let (head, rest) = path.split_at_checked(dot).unwrap_or((path, ""));
+            if self.member(head)? && self.find(rest.get(1..).unwrap_or_default())? {
+                return Ok(true);
+            }
         }
+        Ok(false)
     }
 
     /// Goes to the value of a member of the object that begins here.
@@ -174,6 +177,13 @@ mod tests {
         fn any_text_is_looked_at_without_a_panic(text in "[{}\\[\\]\",:a\\\\u0-9 tn]{0,40}") {
             holds(&text, "a.a", "a");
         }
+    }
+
+    #[test]
+    fn names_on_the_way_may_hold_dots() {
+        let text = r#"{"a":{"api":{"roles":[1]},"api.example.com":{"roles":["admin"]}},"b.c":{"d":true},"b":1}"#;
+        assert!(holds(text, "a.api.example.com.roles", "admin") && holds(text, "b.c.d", "true"));
+        assert!(!holds(text, "a.api.roles", "admin") && !holds(text, "a.example.com.roles", "admin"));
     }
 
     #[test]
