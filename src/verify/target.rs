@@ -73,7 +73,12 @@ impl Base {
         if authority.is_empty() || authority.contains(['/', '?', '#']) {
             return Err(BadTarget::Host);
         }
-        Base::parse(&format!("{}://{authority}{path}", scheme.unwrap_or(own_scheme)))
+        // One that brings more than a name would choose the host and the path as well.
+        let scheme = scheme.unwrap_or(own_scheme);
+        if !scheme.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+            return Err(BadTarget::Scheme);
+        }
+        Base::parse(&format!("{scheme}://{authority}{path}"))
     }
 
     /// The target of a request with this path, as it was sent. Dot segments do not lead out of the base.
@@ -260,6 +265,21 @@ mod tests {
         }
         for path in ["*", "x", "/a\\b", "/%", "//x\u{7f}"] {
             assert_eq!(target("https://api.example.com", path), Err(BadTarget::Path), "{path}");
+        }
+    }
+
+    #[test]
+    fn s9_17_c9449_4_3_9e_a_forwarded_scheme_chooses_neither_host_nor_path() {
+        let base = Base::parse("https://api.example.com/v1").unwrap();
+        let called = |scheme, authority| base.called(scheme, authority).map(|Base(Target(text))| text);
+        assert_eq!(called(Some("HTTP"), None).as_deref(), Ok("http://api.example.com/v1"));
+        assert_eq!(called(None, Some("b.example")).as_deref(), Ok("https://b.example/v1"));
+        for scheme in ["https://evil.example/?", "https://evil.example#", "https://evil.example/x", "", "ftp", "https:"]
+        {
+            assert_eq!(called(Some(scheme), None), Err(BadTarget::Scheme), "{scheme}");
+        }
+        for authority in ["", "a/b", "a?b", "a#b", "a@b", "a\\b"] {
+            assert!(called(None, Some(authority)).is_err(), "{authority}");
         }
     }
 
