@@ -88,13 +88,12 @@ impl Inner {
 }
 
 impl Question {
-    /// The claims that the answer lets stand.
+    /// The claims that the answer lets stand. A binding that only the issuer tells of binds as well.
     fn claims_by(self, outcome: Outcome) -> Result<Claims, AuthError> {
         let answered = outcome?;
-        Ok(match self.verified {
-            Some(set) => Claims::new(ClaimSet { digest: Some(self.digest), ..*set }, Scheme::Bearer),
-            None => answered,
-        })
+        let Some(set) = self.verified else { return Ok(answered) };
+        let confirmation = set.confirmation.clone().or_else(|| answered.set().confirmation.clone());
+        Ok(Claims::new(ClaimSet { digest: Some(self.digest), confirmation, ..*set }, Scheme::Bearer))
     }
 }
 

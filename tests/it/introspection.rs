@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::Response;
 use serde_json::{Value, json};
 use tower_bearer::testing::{Endpoint, SigningKey};
-use tower_bearer::{Algorithm, HttpError, Introspection};
+use tower_bearer::{Algorithm, HttpError, Introspect, Introspection};
 
 use crate::faulty_client::{FaultyClient, Mode, faulty, verdict};
 use crate::support::{AS, Fixture, RS};
@@ -278,6 +278,20 @@ async fn c7662_2_2_f_s8_11_the_type_of_the_token_must_be_one_of_access_tokens() 
     // Bound to a key, and sent as a plain Bearer token.
     answers(&fixture, &active(json!({"token_type": "DPoP", "cnf": {"jkt": "abc"}})));
     assert_eq!(fixture.bearer("opaque").await.code(), "sender_constrained");
+}
+
+#[tokio::test]
+async fn a_binding_that_only_the_issuer_tells_of_binds_a_jwt_as_well() {
+    let (fixture, _client) = asking(test_client().use_for(Introspect::All));
+    let token = fixture.token().sign();
+    for (change, code) in [
+        (json!({}), "ok"),
+        (json!({"cnf": {"jkt": "abc"}}), "sender_constrained"),
+        (json!({"cnf": {"x5t#S256": "abc"}}), "certificate_bound"),
+    ] {
+        answers(&fixture, &active(change.clone()));
+        assert_eq!(fixture.bearer(&token).await.code(), code, "{change}");
+    }
 }
 
 #[tokio::test]
