@@ -36,14 +36,14 @@ impl RemoteJwks {
         self.store.unattended.store(true, Ordering::Relaxed);
     }
 
-    /// Starts with the keys of one that looks for them at the same place: with their age, and with what is held against
-    /// them.
+    /// Starts with what is held against keys of this issuer, wherever they are published, and with the keys of one that
+    /// looks for them at the same place.
     pub(crate) fn inherit(&self, other: &RemoteJwks) {
+        let record = other.store.state().record.clone();
+        self.store.state().record = record;
         if self.store.fetcher.origin != other.store.fetcher.origin {
             return;
         }
-        let record = other.store.state().record.clone();
-        self.store.state().record = record;
         other.last_good().iter().for_each(|keys| self.start_with(keys));
     }
 

@@ -26,7 +26,7 @@ pub(crate) struct MetadataSource {
 /// Equal where they look at the same place, whatever they found there.
 impl PartialEq for MetadataSource {
     fn eq(&self, other: &Self) -> bool {
-        self.issuer == other.issuer && self.allow_http == other.allow_http
+        self.issuer == other.issuer && self.address == other.address && self.allow_http == other.allow_http
     }
 }
 

@@ -36,6 +36,9 @@ async fn an_issuer_keeps_its_keys_where_they_are_published_at_the_same_place() {
     let moved = next(&fixture, Issuer::new(AS).jwks_uri(format!("{AS}/other"))).build().unwrap();
     assert_eq!(moved.health()[0].keys, KeyState::Missing);
     send(&moved, &token).await.assert_dep();
+    let elsewhere = Issuer::new(AS).metadata_url(format!("{AS}/other"));
+    let elsewhere = next(&fixture, elsewhere).build().unwrap();
+    assert_eq!(elsewhere.health()[0].keys, KeyState::Missing);
     let without = ResourceServer::builder(RS, AS).http_client(fixture.issuer.http_client());
     let without = without.clock(fixture.clock.clone()).build().unwrap();
     send(&without, &token).await.assert_dep();
@@ -52,6 +55,18 @@ async fn a_key_that_was_forgotten_stays_forgotten() {
     send(&next, &token).await.assert_it();
     next.refresh_now().await.unwrap();
     send(&next, &token).await.assert_it();
+}
+
+#[tokio::test]
+async fn a_key_that_was_forgotten_stays_forgotten_where_the_keys_are_published_elsewhere() {
+    let fixture = Fixture::new();
+    fixture.server.warm_up().await.unwrap();
+    let token = fixture.token().sign();
+    let moved = || next(&fixture, Issuer::new(AS).jwks_uri(format!("{AS}/jwks"))).build().unwrap();
+    send(&moved(), &token).await.assert_ok();
+    let key = tower_bearer::Jwk::parse(fixture.issuer.jwks()["keys"][0].to_string().as_bytes()).unwrap();
+    assert!(fixture.server.forget_key(AS, key.thumbprint().unwrap()));
+    send(&moved(), &token).await.assert_it();
 }
 
 #[tokio::test]
