@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn s9_17_c9449_4_3_9e_a_forwarded_scheme_chooses_neither_host_nor_path() {
+    fn s9_16_c9449_4_3_9e_a_forwarded_scheme_chooses_neither_host_nor_path() {
         let base = Base::parse("https://api.example.com/v1").unwrap();
         let called = |scheme, authority| base.called(scheme, authority).map(|Base(Target(text))| text);
         assert_eq!(called(Some("HTTP"), None).as_deref(), Ok("http://api.example.com/v1"));
