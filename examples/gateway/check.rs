@@ -3,10 +3,10 @@
 //! What it asks about stands in header fields or in the path, which the proxy sets and a client behind it can only add
 //! to. So whatever is said twice must be said alike.
 
-use http::header::{CACHE_CONTROL, HeaderName, WWW_AUTHENTICATE};
+use http::header::{ACCESS_CONTROL_REQUEST_METHOD, CACHE_CONTROL, HeaderName, WWW_AUTHENTICATE};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
-use tower_bearer::ForwardLayer;
+use tower_bearer::{ForwardLayer, normalize_path};
 
 use crate::reply::{Body, body};
 
@@ -60,6 +60,18 @@ fn from_fields(headers: &HeaderMap, method: &str, target: &str) -> Result<Option
 fn parse(target: &[u8]) -> Option<Uri> {
     let uri = Uri::try_from(target).ok().filter(|_| !target.contains(&b'#'))?;
     uri.into_parts().path_and_query.map(Uri::from)
+}
+
+/// A preflight passes without a token, and here its method may be a client's word: where the proxy does not set the
+/// fields above, a client can.
+pub fn is_no_preflight(headers: &mut HeaderMap) {
+    headers.remove(ACCESS_CONTROL_REQUEST_METHOD);
+}
+
+/// True for a path that is its own normal form, which the rules match, while the service behind gets what was sent. The
+/// case of the digits in an escape is all that may differ: every other change makes a path shorter.
+pub fn is_normal(path: &str) -> bool {
+    normalize_path(path).is_some_and(|normal| normal.len() == path.len())
 }
 
 fn single<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a HeaderValue>, Contradiction> {

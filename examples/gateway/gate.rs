@@ -65,10 +65,11 @@ impl Gate {
         &self.server
     }
 
-    pub async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+    pub async fn answer(&self, mut request: Request<Incoming>) -> Response<Body> {
         if self.mode == Mode::Proxy {
             return self.answer_itself(request).await;
         }
+        check::is_no_preflight(request.headers_mut());
         match check::original(&request) {
             Ok(Some(original)) => self.answer_for(original, request).await,
             Ok(None) => self.answer_itself(request).await,
@@ -101,8 +102,13 @@ impl Gate {
             None if self.matches_methods => return incomplete("X-Original-Method, because a rule names methods"),
             None => {}
         }
+        let is_read_in_one_way = !self.matches_paths || check::is_normal(original.target.path());
         *request.uri_mut() = original.target;
-        check::understood(self.judged(request).await)
+        let answer = check::understood(self.judged(request).await);
+        if answer.status().is_success() && !is_read_in_one_way {
+            return problem(StatusCode::FORBIDDEN, "The path is not in normal form, which the rules speak of");
+        }
+        answer
     }
 
     async fn judged(&self, request: Request<Incoming>) -> Response<Body> {

@@ -170,6 +170,52 @@ async fn s10_14_no_spelling_of_the_original_path_walks_past_its_rule() {
 }
 
 #[tokio::test]
+async fn s10_14_what_the_service_behind_may_read_in_another_way_than_the_rules_never_passes() {
+    let issuer = TestIssuer::start().await;
+    let gateway = start(&issuer, RULES);
+    let reader = issuer.token().scope("read").sign();
+    for (target, status) in [
+        ("/open/a", 200),
+        ("/orders/../open/a", 403),
+        ("/orders/7/%2e%2e/../open/a", 403),
+        ("/./open/a", 403),
+        ("/op%65n/a", 403),
+        ("/open/%7Ea", 403),
+        ("/orders/7", 200),
+        ("/open/../orders/7", 403),
+        // Old pages write escapes in small letters, which no service takes for another path.
+        ("/open/%c3%a4", 200),
+        ("/open/%C3%A4?next=/../x", 200),
+        // The document of the gateway, where an answer of 200 would be a pass.
+        ("/.well-known/%6Fauth-protected-resource", 403),
+    ] {
+        let reply = ask(&gateway, "/auth", &[(NGINX[0], "GET"), (NGINX[1], target)], &reader).await;
+        assert_eq!(reply.status, status, "{target}");
+        assert_eq!(gateway.call("GET", &format!("/envoy{target}"), &reader).await.status, status, "{target} envoy");
+    }
+    let without_rules = start(&issuer, "");
+    let fields = [(NGINX[0], "GET"), (NGINX[1], "/a/../b")];
+    assert_eq!(ask(&without_rules, "/auth", &fields, &reader).await.status, 200);
+}
+
+#[tokio::test]
+async fn s10_05_a_client_behind_a_proxy_that_names_no_method_is_no_preflight() {
+    let issuer = TestIssuer::start().await;
+    let preflight = [("origin", "https://app.example"), ("access-control-request-method", "GET")];
+    let by_client = [NGINX, TRAEFIK].map(|names| vec![(names[0], "OPTIONS"), (names[1], "/a")]);
+    for rules in ["", "[[rules]]\npath = \"/a\"\nrequire = \"scope:read\"\n"] {
+        let gateway = start(&issuer, rules);
+        for fields in &by_client {
+            let reply = ask(&gateway, "/auth", &[&fields[..], &preflight].concat(), "").await;
+            assert_eq!(reply.status, 401, "{rules} {fields:?}");
+        }
+    }
+    let open = "[[rules]]\npath = \"/a\"\nmethods = [\"OPTIONS\"]\naccess = \"public\"\n";
+    let reply = ask(&start(&issuer, open), "/auth", &[&by_client[0][..], &preflight].concat(), "").await;
+    assert_eq!(reply.status, 200);
+}
+
+#[tokio::test]
 async fn malformed_credentials_are_401_with_their_challenge_and_an_outage_stays_503() {
     let issuer = TestIssuer::start().await;
     let gateway = start(&issuer, "");

@@ -197,6 +197,10 @@ async fn s10_14_no_spelling_of_a_path_walks_past_its_rule_through_nginx() {
         "/free#",
         "/%zz/../admin/x",
         "http://other.example/admin/x",
+        // A service that does not resolve them would find a handler below /admin.
+        "/admin/../free",
+        "/admin/%2e%2e/free",
+        "/%66ree",
     ] {
         let (status, reached) = nginx.target(path).await;
         assert!(matches!(&*status, "400" | "401" | "403"), "{path}: {status}");
