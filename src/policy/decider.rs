@@ -52,7 +52,8 @@ pub trait Decider: Send + Sync + 'static {
 
     /// By what a decision may be remembered, where [`remember`](crate::RequireDecision::remember) is on: whatever it
     /// depends on beside issuer, subject and client of the token, which always count. That is the route at least, and
-    /// scope, roles or headers where they are looked at. `None`, the default, and keys over 1 KiB are not remembered.
+    /// scope, roles or headers where they are looked at. `None`, the default, and keys over 1 KiB are not remembered; nor
+    /// is anything of a token that names neither subject nor client, which could be anybody's.
     fn cache_key(&self, claims: &Claims, request: &Parts) -> Option<String> {
         let _ = (claims, request);
         None
@@ -157,10 +158,12 @@ impl Referral {
 
     /// The key of this decision, where it may be remembered.
     fn key(&self, claims: &Claims, request: &Parts) -> Result<Option<u128>, Reason> {
-        let Some(decisions) = &self.decisions else { return Ok(None) };
+        let set = claims.set();
+        let is_somebody = set.subject.is_some() || set.client_id.is_some();
+        let Some(decisions) = self.decisions.as_ref().filter(|_| is_somebody) else { return Ok(None) };
         let key = catch_unwind(AssertUnwindSafe(|| self.decider.cache_key(claims, request)));
         let key = key.map_err(|_| Reason::DeciderPanicked)?.filter(|key| key.len() <= MAX_KEY);
-        Ok(key.map(|key| decisions.key(&parts_of(claims.set(), &key))))
+        Ok(key.map(|key| decisions.key(&parts_of(set, &key))))
     }
 }
 

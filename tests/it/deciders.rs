@@ -160,6 +160,23 @@ async fn a_remembered_decision_is_that_of_one_caller_and_key_and_ends_in_time() 
 }
 
 #[tokio::test]
+async fn nothing_is_remembered_of_a_token_that_names_neither_subject_nor_client() {
+    let fixture = Fixture::with(|issuer| issuer.required_claims(["iat"]), |builder| builder);
+    let told = Told::default();
+    let layer = Require::decider("told", told.clone()).remember(100, Duration::from_secs(60));
+    let nobody = |scope: &str| fixture.token().without("sub").without("client_id").scope(scope).sign();
+    send(&fixture, &layer, request(&nobody("a"), "allow", Some("k"))).await.assert_ok();
+    send(&fixture, &layer, request(&nobody("b"), "deny", Some("k"))).await.assert_is();
+    assert_eq!(told.asked(), 2);
+    for named in [fixture.token().without("sub").sign(), fixture.token().without("client_id").sign()] {
+        for _ in 0..2 {
+            send(&fixture, &layer, request(&named, "allow", Some("k"))).await.assert_ok();
+        }
+        assert_eq!(told.asked(), 1);
+    }
+}
+
+#[tokio::test]
 async fn an_outage_or_a_panic_is_not_remembered() {
     let fixture = Fixture::new();
     let told = Told::default();
