@@ -26,7 +26,8 @@ impl<'a> Values<'a> {
     /// Why it cannot stand in a field.
     pub(super) fn get(&self, claim: &str) -> Result<Option<HeaderValue>, &'static str> {
         let text = match claim {
-            "scope" => Some(self.claims.scope().as_str().to_owned()),
+            // Of several claims that are read together, an absent one leaves a space.
+            "scope" => Some(self.claims.scope().iter().collect::<Vec<_>>().join(" ")),
             "roles" => Some(joined(self.claims.roles().map(String::from))?),
             "client_id" => self.claims.client_id().map(String::from),
             path => match self.payload.as_ref().and_then(|payload| payload.at(path)) {

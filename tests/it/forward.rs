@@ -164,6 +164,13 @@ fn scope_roles_and_client_id_are_those_that_requirements_see_and_a_path_leads_in
 }
 
 #[test]
+fn the_scope_of_several_claims_is_forwarded_where_the_first_is_absent() {
+    let headers = seen(&layer(), &[], Some(TestClaims::new().scope(" a  b").build()));
+    assert_eq!(headers["x-auth-scope"], "a b");
+    assert!(!seen(&layer(), &[], Some(TestClaims::new().scope(" ").build())).contains_key("x-auth-scope"));
+}
+
+#[test]
 fn a_claim_that_is_left_out_is_complained_of_once_and_never_shown() {
     let (log, _guard) = Log::listen(LevelFilter::WARN);
     let layer = ForwardLayer::new([("x-a", "c"), ("x-b", "d")]).unwrap();
