@@ -153,6 +153,13 @@ fn read_upstream(table: &mut ConfigTable) -> Option<Upstream> {
     if timeout.is_some_and(|timeout| timeout.is_zero()) {
         table.problem("upstream_timeout", "0s", "must be longer than nothing");
     }
+    if let Some(timeout) = timeout.filter(|_| !table.has("upstream")) {
+        table.problem(
+            "upstream_timeout",
+            format_args!("{timeout:?}"),
+            "says nothing without an `upstream`; leave it out",
+        );
+    }
     let text = table.text("upstream")?;
     let uri: Option<Uri> = text.parse().ok();
     let plain = |uri: &Uri| {

@@ -62,6 +62,7 @@ fn a_setting_of_the_wrong_kind_is_named_with_its_value() {
     at_the_top(check, "upstream", "http://127.0.0.1:1/", "leave one of them out");
     let zero = "upstream = \"http://127.0.0.1:1\"\nupstream_timeout = \"0s\"";
     at_the_top(zero, "upstream_timeout", "0s", "longer than nothing");
+    at_the_top("upstream_timeout = \"5s\"", "upstream_timeout", "5s", "without an `upstream`");
     at_the_top("mode = \"redirect\"", "mode", "redirect", "`proxy`");
     at_the_top("admin_listen = \"0.0.0.0:0\"", "admin_listen", "0.0.0.0:0", "danger_admin_public");
     of_rules("[token_cache]\nmax_bytes = -1", "token_cache.max_bytes", "-1", "whole number");
