@@ -47,7 +47,8 @@ impl Memory {
     pub(super) fn new(lives: Lives) -> Self {
         let longest = lives.opaque.max(lives.jwt.unwrap_or_default()).max(Duration::from_secs(1));
         let weigh = |_: &u128, (claims, _): &(Claims, Now)| {
-            u32::try_from(ENTRY_OVERHEAD + 2 * claims.set().payload.len()).unwrap_or(u32::MAX)
+            let set = claims.set();
+            u32::try_from(ENTRY_OVERHEAD + 2 * set.payload.len() + set.granted.size()).unwrap_or(u32::MAX)
         };
         // Their own expiry only tidies: what is believed is judged below, by the clock of the server.
         let good = Cache::builder().max_capacity(MAX_BYTES).weigher(weigh).time_to_live(longest).build();
