@@ -6,11 +6,14 @@ use std::time::Duration;
 use http::Uri;
 
 use super::discovery::{DiscoveryError, ServerMetadata, discover};
-use super::http_client::Door;
+use super::http_client::{Door, HttpError, before};
 
 /// How long the metadata are believed, while they serve and while what they name does not work.
 const AGE: Duration = Duration::from_secs(3600);
 const AGE_FAILING: Duration = Duration::from_secs(300);
+
+/// How long old metadata serve on after discovery has failed, before it is tried again.
+const PAUSE: Duration = Duration::from_secs(60);
 
 /// The metadata of one issuer, shared by its keys and its introspection endpoint.
 pub(crate) struct MetadataSource {
@@ -66,7 +69,7 @@ impl MetadataSource {
             Err(now) if now != failures => return self.known().after_failure(),
             Err(_) => {}
         }
-        let result = discover(door, &self.issuer, self.address.as_ref(), self.allow_http).await;
+        let result = self.look_up(door).await;
         let mut known = self.known();
         match result {
             Ok(metadata) => {
@@ -80,9 +83,20 @@ impl MetadataSource {
                 }
                 known.failures += 1;
                 known.last = Some(error);
+                known.serve_on(door.clock.monotonic());
                 known.after_failure()
             }
         }
+    }
+
+    /// An address at hand leaves whoever asks the time to use it: discovery that hangs is discovery that fails.
+    async fn look_up(&self, door: &Door) -> Result<ServerMetadata, DiscoveryError> {
+        let discovery = discover(door, &self.issuer, self.address.as_ref(), self.allow_http);
+        if self.known().found.is_none() {
+            return discovery.await;
+        }
+        let late = door.clock.sleep(door.deadline / 2);
+        before(discovery, late).await.unwrap_or(Err(DiscoveryError::Http(HttpError::Timeout)))
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
@@ -96,6 +110,13 @@ impl Known {
         let now = door.clock.monotonic();
         let young = self.found.as_ref().filter(|(_, found)| now.saturating_sub(*found) < believed);
         young.map(|(metadata, _)| metadata.clone()).ok_or(self.failures)
+    }
+
+    /// Old metadata become as young as serves for a pause.
+    fn serve_on(&mut self, now: Duration) {
+        if let Some((_, found)) = &mut self.found {
+            *found = (*found).max(now.saturating_sub(AGE - PAUSE));
+        }
     }
 
     fn after_failure(&self) -> Result<ServerMetadata, DiscoveryError> {

@@ -390,3 +390,21 @@ async fn discovery_that_is_down_is_asked_once_for_those_who_wait_together() {
     answers(&fixture, &active(json!({})));
     fixture.bearer("x").await.assert_ok();
 }
+
+#[tokio::test]
+async fn an_address_that_was_found_serves_on_while_discovery_hangs() {
+    let (fixture, client) = asking(test_client());
+    fixture.bearer(&fixture.token().opaque()).await.assert_ok();
+    fixture.issuer.fault(Endpoint::Metadata, Some(Fault::Delay(3600 * SECOND)));
+    fixture.clock.advance(3600 * SECOND);
+    let looked_up = || client.log().iter().filter(|address| address.contains("well-known")).count();
+    let before = looked_up();
+    let asked = ask(&fixture.server, &fixture.token().opaque());
+    settle().await;
+    fixture.clock.advance(SECOND * 3 / 2);
+    assert_eq!(asked.await.unwrap(), "ok");
+    assert_eq!(looked_up(), before + 1);
+    // For a minute nobody waits for it again.
+    fixture.bearer(&fixture.token().opaque()).await.assert_ok();
+    assert_eq!(looked_up(), before + 1);
+}
