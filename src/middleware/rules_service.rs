@@ -35,9 +35,11 @@ pub struct Ruled<S, R = BytesBody> {
     pub(super) rules: RequireRules<R>,
 }
 
-/// Finds the door of a request, whose path is in normal form from then on.
-fn find<'a, Q>(guard: &'a Guard, request: &mut Request<Q>) -> Result<&'a Door, AuthError> {
-    if guard.is_metadata(request.uri()) {
+/// Finds the door of a request, whose path is in normal form from then on. Where refusals have no body the service
+/// inside answers the metadata document, and only reading it is public.
+fn find<'a, Q>(guard: &'a Guard, request: &mut Request<Q>, answers_documents: bool) -> Result<&'a Door, AuthError> {
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    if (answers_documents || reads) && guard.is_metadata(request.uri()) {
         return Ok(&Door::Authenticated);
     }
     if guard.looks_at_paths() {
@@ -85,7 +87,7 @@ where
         let mut inner = std::mem::replace(&mut self.inner, clone);
         let body = &self.rules.body;
         let auth = guard.auth.clone().with_body(body.clone());
-        let state = match find(&guard, &mut request) {
+        let state = match find(&guard, &mut request, body.carries()) {
             Ok(Door::Open) => {
                 open(&guard, &mut request);
                 State::Open { future: inner.call(request) }

@@ -89,6 +89,20 @@ async fn what_no_rule_covers_is_denied_unless_the_rules_say_otherwise() {
 }
 
 #[tokio::test]
+async fn s10_06_without_bodies_the_metadata_document_is_public_to_be_read_and_no_more() {
+    let fixture = Fixture::new();
+    let token = format!("Bearer {}", fixture.token().sign());
+    let layer = RequireRules::new(fixture.server.clone(), rules(&[])).empty_body();
+    let path = "/.well-known/oauth-protected-resource";
+    for (method, credentials, status) in
+        [("GET", "", 200), ("HEAD", "", 200), ("POST", "", 401), ("POST", &*token, 403), ("DELETE", &token, 403)]
+    {
+        let outcome = send_through(layer.clone(), request(method, path, credentials)).await;
+        assert_eq!((outcome.status.as_u16(), outcome.calls), (status, u64::from(status == 200)), "{method}");
+    }
+}
+
+#[tokio::test]
 async fn s10_06_public_leaves_the_authorization_field_and_no_claims_of_an_outer_layer() {
     let fixture = Fixture::new();
     let seen: Arc<Mutex<Option<(String, bool, bool)>>> = Arc::default();
