@@ -10,12 +10,12 @@ use crate::token::scope::is_scope_token;
 impl Requirement {
     /// Judges, and says in a refusal what was not met and what to ask for.
     pub(crate) fn check(&self, facts: &Facts<'_>) -> Result<(), AuthError> {
-        let met = self.is_true(facts);
+        let truth = self.truth(facts);
         match facts.fault() {
             // Whatever the rest says: a function that panics has not judged.
             Some(Reason::PredicatePanicked) => Err(self.not_judged(Reason::PredicatePanicked)),
-            _ if met => Ok(()),
-            _ => Err(self.refusal(facts)),
+            _ if truth == Some(true) => Ok(()),
+            _ => Err(self.refusal(facts, truth.is_some())),
         }
     }
 
@@ -23,10 +23,11 @@ impl Requirement {
         AuthError::with_detail(fault, self)
     }
 
-    /// Authentication before scope, and both in one challenge (RFC 9470 section 3).
-    fn refusal(&self, facts: &Facts<'_>) -> AuthError {
+    /// Authentication before scope, and both in one challenge (RFC 9470 section 3). Without a request it is the caller's
+    /// fault all the same where no predicate could change the verdict.
+    fn refusal(&self, facts: &Facts<'_>, is_settled: bool) -> AuthError {
         let way = self.way(facts);
-        if let Some(fault) = facts.fault() {
+        if let Some(fault) = facts.fault().filter(|fault| !(is_settled && *fault == Reason::RequestMissing)) {
             return self.not_judged(fault);
         }
         let failed: Arc<str> = self.failed(facts).to_string().into();

@@ -104,6 +104,12 @@ async fn a_predicate_needs_a_request_and_is_no_pass_without_one() {
         let refused = claims.require(&requirement).unwrap_err();
         assert_eq!((refused.error().code(), requirement.is_met(&claims)), ("request_missing", false), "{requirement}");
     }
+    // A predicate cannot change what is settled without it.
+    for requirement in [Requirement::scope("b") & from_inside(), from_inside() & Requirement::scope("b")] {
+        let refused = claims.require(&requirement).unwrap_err();
+        assert_eq!(refused.error().code(), "insufficient_scope", "{requirement}");
+        assert_eq!(refused.error().required_scope(), Some("b"), "{requirement}");
+    }
     claims.require(&(Requirement::scope("a") | from_inside())).unwrap();
     claims.require_by(&from_inside(), &inside).unwrap();
     claims.require_by(&!from_inside(), &bare).unwrap();
