@@ -3,7 +3,7 @@
 //! What it asks about stands in header fields or in the path, which the proxy sets and a client behind it can only add
 //! to. So whatever is said twice must be said alike.
 
-use http::header::{ACCESS_CONTROL_REQUEST_METHOD, CACHE_CONTROL, HeaderName, WWW_AUTHENTICATE};
+use http::header::{ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, CACHE_CONTROL, HeaderName, WWW_AUTHENTICATE};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use tower_bearer::{ForwardLayer, normalize_path};
@@ -85,6 +85,13 @@ fn from_path<B>(request: &Request<B>) -> Result<Option<Original>, Contradiction>
     let Some(target) = target.strip_prefix(PREFIX).filter(|target| target.starts_with('/')) else { return Ok(None) };
     let target = target.parse().map_err(|_| Contradiction)?;
     Ok(Some(Original { method: Some(request.method().clone()), target }))
+}
+
+/// True for a token in the scheme `DPoP`, whose proof is for one method and one target.
+pub fn brings_proof(headers: &HeaderMap) -> bool {
+    let is_dpop =
+        |value: &HeaderValue| value.as_bytes().get(..4).is_some_and(|start| start.eq_ignore_ascii_case(b"dpop"));
+    headers.get_all(AUTHORIZATION).iter().any(is_dpop)
 }
 
 /// The answer for every request that the rules let pass: 200, with the fields that tell who calls.

@@ -89,6 +89,9 @@ impl Gate {
                 "X-Original-Method and X-Original-URI, X-Forwarded-Method and X-Forwarded-Uri, or /envoy",
             );
         }
+        if self.mode == Mode::Check && check::brings_proof(request.headers()) {
+            return unproven();
+        }
         self.judged(request).await
     }
 
@@ -100,6 +103,7 @@ impl Gate {
         match original.method {
             Some(method) => *request.method_mut() = method,
             None if self.matches_methods => return incomplete("X-Original-Method, because a rule names methods"),
+            None if check::brings_proof(request.headers()) => return unproven(),
             None => {}
         }
         let is_read_in_one_way = !self.matches_paths || check::is_normal(original.target.path());
@@ -132,6 +136,11 @@ impl Gate {
         answer.headers_mut().insert(CONTENT_TYPE, PROMETHEUS_TEXT);
         Some(answer)
     }
+}
+
+/// The method and the path of the question are not those of the request, so a proof for them proves nothing.
+fn unproven() -> Response<Body> {
+    problem(StatusCode::FORBIDDEN, "A DPoP proof needs a proxy that names method and target of the request")
 }
 
 /// The proxy in front is set up wrongly, and nobody passes until that is mended.

@@ -126,6 +126,23 @@ async fn c9449_9_a_with_a_secret_nonces_are_asked_for() {
     assert_eq!(gateway.send(holder.request("/a", proof)).await.status, 200);
 }
 
+#[tokio::test]
+async fn c9449_4_3_8_in_check_mode_a_proof_is_for_the_method_and_target_that_the_proxy_names() {
+    let holder = Holder::new().await;
+    let gateway = Gateway::start(&format!("mode = \"check\"\n{}", top(&holder.issuer)));
+    for (fields, status) in [
+        (&[("x-original-method", "GET"), ("x-original-uri", "/orders")][..], 200),
+        (&[("x-original-method", "POST"), ("x-original-uri", "/orders")], 401),
+        (&[("x-original-method", "GET"), ("x-original-uri", "/other")], 401),
+        (&[("x-original-uri", "/orders")], 403),
+        (&[], 403),
+    ] {
+        let request = holder.request("/orders", holder.proof("GET", &format!("{RESOURCE}/orders")));
+        let request = fields.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        assert_eq!(gateway.send(request).await.status, status, "{fields:?}");
+    }
+}
+
 #[test]
 fn mistakes_of_the_section_are_named_and_the_secret_is_not_shown() {
     let head = "resource = \"https://api.example.com\"\nissuers = [{ issuer = \"https://as.example.com\" }]\n";
