@@ -22,7 +22,8 @@ pub struct IssuerHealth {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum KeyState {
-    /// Fetched within the refresh interval, or given by hand.
+    /// Fetched within the refresh interval, or given by hand. Also where none are needed: the issuer's metadata name no
+    /// `jwks_uri`, and it is asked about its opaque tokens.
     Fresh,
     /// The last good keys serve; the issuer could not be asked in time.
     Stale,

@@ -7,8 +7,7 @@ use std::sync::atomic::Ordering;
 use tokio::task::AbortHandle;
 
 use super::health::{IssuerHealth, KeyState};
-use super::http_client::Door;
-use super::key_fetch::{KeyOrigin, Source};
+use super::key_fetch::{KeyFetcher, Source};
 use super::key_store::{GRACE, KeyStore, RETRY_AFTER};
 use super::last_good::LastGoodKeys;
 use super::refresh::{KeyTiming, Start, Why};
@@ -23,8 +22,8 @@ pub(crate) struct RemoteJwks {
 }
 
 impl RemoteJwks {
-    pub(crate) fn new(issuer: String, origin: KeyOrigin, door: Door, timing: KeyTiming) -> Self {
-        RemoteJwks { store: Arc::new(KeyStore::new(issuer, origin, door, timing)) }
+    pub(crate) fn new(fetcher: KeyFetcher, timing: KeyTiming) -> Self {
+        RemoteJwks { store: Arc::new(KeyStore::new(fetcher, timing)) }
     }
 
     /// Puts a set in force that was fetched earlier, by another process for instance. Its age counts from then.
@@ -84,7 +83,10 @@ impl RemoteJwks {
         IssuerHealth {
             issuer: self.store.fetcher.issuer.clone(),
             keys,
-            age: snapshot.as_ref().filter(|_| keys != KeyState::Missing).map(|snapshot| snapshot.age(now)),
+            age: snapshot
+                .as_ref()
+                .filter(|snapshot| keys != KeyState::Missing && !snapshot.source.is_none())
+                .map(|snapshot| snapshot.age(now)),
             last_error: state.last_error.clone(),
             next_attempt: Some(state.gate.due().saturating_sub(now.monotonic)),
         }
@@ -123,7 +125,7 @@ impl RemoteJwks {
 
     /// The set at hand as it was published, and when.
     pub(crate) fn last_good(&self) -> Option<LastGoodKeys> {
-        let snapshot = self.store.snapshot.load_full()?;
+        let snapshot = self.store.snapshot.load_full().filter(|snapshot| !snapshot.source.is_none())?;
         let (keys, text) = (snapshot.keys.clone(), snapshot.source.text.clone());
         Some(LastGoodKeys { keys, text, fetched: snapshot.fetched.wall })
     }

@@ -21,10 +21,12 @@ pub(crate) enum KeyOrigin {
 }
 
 /// Fetches the key set of one issuer.
-pub(super) struct KeyFetcher {
-    pub(super) issuer: String,
-    pub(super) origin: KeyOrigin,
-    pub(super) door: Door,
+pub(crate) struct KeyFetcher {
+    pub(crate) issuer: String,
+    pub(crate) origin: KeyOrigin,
+    /// The issuer may publish none: its opaque tokens need none.
+    pub(crate) may_be_absent: bool,
+    pub(crate) door: Door,
 }
 
 /// What a fetch brought.
@@ -42,6 +44,17 @@ pub(crate) struct Source {
     pub(super) etag: Option<(Uri, HeaderValue)>,
 }
 
+impl Source {
+    /// Of an issuer that publishes no keys.
+    fn none() -> Self {
+        Source { text: Bytes::new(), etag: None }
+    }
+
+    pub(super) fn is_none(&self) -> bool {
+        self.text.is_empty()
+    }
+}
+
 /// How a fetch is made.
 pub(super) struct Manner<'a> {
     /// The last attempt failed: the address is looked up again sooner.
@@ -57,6 +70,10 @@ impl KeyFetcher {
             KeyOrigin::Uri(uri) => uri.clone(),
             KeyOrigin::Discovery(metadata) => {
                 let found = metadata.get(&self.door, manner.failing).await?.jwks_uri;
+                // Keys that were there do not vanish with their address.
+                if found.is_none() && self.may_be_absent && manner.at_hand.is_none_or(Source::is_none) {
+                    return Ok(Fetched { new: Some((Jwks::default(), Source::none())), max_age: None });
+                }
                 found.ok_or_else(|| DiscoveryError::JwksUri("is missing".into()))?
             }
         };

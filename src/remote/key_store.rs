@@ -7,8 +7,8 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use tokio::task::AbortHandle;
 
-use super::http_client::{Door, before};
-use super::key_fetch::{Fetched, KeyFetcher, KeyOrigin, Manner, Source};
+use super::http_client::before;
+use super::key_fetch::{Fetched, KeyFetcher, Manner, Source};
 use super::refresh::{Gate, KeyTiming, Start, Why};
 use super::snapshot::Snapshot;
 use super::succession::{Record, succeed};
@@ -49,9 +49,9 @@ pub(super) struct State {
 }
 
 impl KeyStore {
-    pub(super) fn new(issuer: String, origin: KeyOrigin, door: Door, timing: KeyTiming) -> Self {
+    pub(super) fn new(fetcher: KeyFetcher, timing: KeyTiming) -> Self {
         KeyStore {
-            fetcher: KeyFetcher { issuer, origin, door },
+            fetcher,
             timing,
             snapshot: ArcSwapOption::empty(),
             state: Mutex::default(),

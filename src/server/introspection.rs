@@ -188,6 +188,11 @@ impl Introspection {
         self.use_for != Introspect::Jwt
     }
 
+    /// Opaque tokens are taken, and no key is needed to read the answers.
+    pub(super) fn needs_no_keys(&self) -> bool {
+        self.takes_opaque() && !self.signed
+    }
+
     /// How long an answer about a JWT is believed; none where JWTs are not asked about.
     pub(super) fn jwt_life(&self) -> Option<Duration> {
         self.recheck.or((self.use_for != Introspect::Opaque).then_some(self.cache_ttl))

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::remote::http_client::Door;
 use crate::remote::jwks::RemoteJwks;
-use crate::remote::key_fetch::KeyOrigin;
+use crate::remote::key_fetch::{KeyFetcher, KeyOrigin};
 use crate::remote::last_good::LastGoodKeys;
 use crate::remote::metadata::MetadataSource;
 use crate::remote::refresh::KeyTiming;
@@ -209,8 +209,13 @@ impl Issuer {
     pub(crate) fn key_source(&self, door: Option<&Door>, metadata: &Arc<MetadataSource>) -> KeySource {
         let remote = |origin| match door {
             Some(door) => {
-                let identifier = self.identifier.clone();
-                let remote = RemoteJwks::new(identifier, origin, door.clone(), self.timing);
+                let fetcher = KeyFetcher {
+                    issuer: self.identifier.clone(),
+                    origin,
+                    may_be_absent: self.introspection.as_ref().is_some_and(Introspection::needs_no_keys),
+                    door: door.clone(),
+                };
+                let remote = RemoteJwks::new(fetcher, self.timing);
                 self.last_good.iter().for_each(|keys| remote.start_with(keys));
                 KeySource::Remote(Arc::new(remote))
             }

@@ -42,6 +42,7 @@ mod grpc;
 mod handler_checks;
 mod http_auth;
 mod introspection;
+mod introspection_modes;
 mod introspection_outage;
 mod jws;
 mod jwt_claims;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tower_bearer::testing::{Endpoint, TestIssuer};
 
 use super::client::{Reply, eventually, send};
-use super::harness::{DEADLINE, Gateway, top};
+use super::harness::{DEADLINE, Folder, Gateway, top};
 
 async fn start(file: &str) -> (Gateway, SocketAddr) {
     let mut gateway = Gateway::start(&format!("admin_listen = \"127.0.0.1:0\"\n{file}"));
@@ -115,4 +115,26 @@ async fn the_two_listeners_do_not_answer_for_each_other() {
         let reply = get(admin, path).await;
         assert_eq!((reply.status.as_u16(), reply.header("content-type")), (404, "application/problem+json"), "{path}");
     }
+}
+
+#[tokio::test]
+async fn an_issuer_of_opaque_tokens_that_publishes_no_keys_is_healthy_and_ready() {
+    let issuer = TestIssuer::start().await;
+    let url = issuer.url();
+    let endpoint = format!("{url}/introspect");
+    let document = json!({"issuer": url, "introspection_endpoint": endpoint}).to_string();
+    let metadata = Response::builder().header("content-type", "application/json").body(document.into()).unwrap();
+    issuer.answer_with(Endpoint::Metadata, Some(metadata));
+    let asks = "introspection = { client_id = \"test-client\", client_secret_env = \"CLIENT_SECRET\" } }]";
+    let file = top(&issuer).replace(" }]", &format!(", {asks}"));
+    let file = format!("admin_listen = \"127.0.0.1:0\"\n{file}");
+    let mut gateway = Gateway::start_in(Folder::new(), &file, |command| {
+        command.env("CLIENT_SECRET", "test-secret");
+    });
+    let admin: SocketAddr = gateway.line().strip_prefix("admin on http://").unwrap().parse().unwrap();
+    assert!(eventually(DEADLINE, || ready(admin)).await);
+    let health = get(admin, "/health").await.json();
+    let of_issuer = &health["issuers"][0];
+    assert_eq!((&health["status"], &of_issuer["keys"]), (&json!("ok"), &json!("fresh")));
+    assert_eq!((&of_issuer["age_s"], &of_issuer["last_error"]), (&Value::Null, &Value::Null));
 }
