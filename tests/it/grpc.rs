@@ -9,10 +9,11 @@ use http_body_util::{BodyExt, Empty};
 use hyper::body::Body as _;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
-use tower_bearer::testing::{Endpoint, Fault};
-use tower_bearer::{AuthLayer, RequireScope, ResourceServerBuilder};
+use tower_bearer::testing::{DpopProof, Endpoint, Fault};
+use tower_bearer::{AuthLayer, Clock, Dpop, RequireScope, ResourceServerBuilder};
 
 use crate::challenge::{Takes, needs_files_write, request as challenged, rows};
+use crate::dpop::Holder;
 use crate::support::{Fixture, Outcome, send_through};
 use crate::wire;
 
@@ -111,6 +112,27 @@ async fn grpc_a_over_http_2_the_refusal_is_one_block_of_headers_that_ends_the_st
         assert_eq!(response.headers()["grpc-status"], status);
         assert!(response.body().is_end_stream() && !response.headers().contains_key("content-length"));
     }
+}
+
+#[tokio::test]
+async fn grpc_f_grpc_e_a_proof_is_made_for_post_and_the_path_of_the_method() {
+    let holder = Holder::with(|builder| builder.dpop(Dpop::accept().nonce_secret((0..32).collect::<Vec<u8>>())));
+    let proof = |method: &str| {
+        let target = format!("https://api.example.com/shop.Orders/{method}");
+        let proof = DpopProof::new(&holder.key, "POST", &target).token(&holder.token);
+        proof.issued_at(holder.fixture.clock.wall())
+    };
+    let send = async |proof: DpopProof| {
+        let request = call().header("authorization", format!("DPoP {}", holder.token)).header("dpop", proof.sign());
+        holder.fixture.send(request.body(()).unwrap()).await
+    };
+    let first = send(proof("Get")).await;
+    assert_trailers_only(&first, "16", "A current DPoP nonce is required");
+    assert!(first.challenges()[0].starts_with("DPoP error=\"use_dpop_nonce\""));
+    let nonce = first.headers["dpop-nonce"].to_str().unwrap();
+    send(proof("Get").nonce(nonce)).await.assert_ok();
+    let elsewhere = send(proof("Cancel").nonce(nonce)).await;
+    assert_trailers_only(&elsewhere, "16", "The DPoP proof is missing or invalid");
 }
 
 #[tokio::test]

@@ -1,10 +1,14 @@
 //! The preset for MCP servers: metadata, audience in its two forms, no token passed on, challenges with scopes.
 
+use std::time::Duration;
+
 use http::{Request, StatusCode};
 use serde_json::{Value, json};
 use tower::ServiceBuilder;
-use tower_bearer::testing::{ManualClock, TestIssuer};
-use tower_bearer::{AuthLayer, ProtectedResourceMetadata, RequireScope, ResourceServer, ResourceServerBuilder};
+use tower_bearer::testing::{DpopProof, ManualClock, SigningKey, TestIssuer};
+use tower_bearer::{
+    Algorithm, AuthLayer, Clock, Dpop, ProtectedResourceMetadata, RequireScope, ResourceServer, ResourceServerBuilder,
+};
 
 use crate::challenge;
 use crate::support::{AS, Fixture, Outcome, get, send_through};
@@ -150,6 +154,22 @@ async fn mcp_i_mcp_j_mcp_k_challenges_name_the_scopes_to_begin_with_and_all_that
     let challenge = challenge::parse(narrow.challenges()[0]).unwrap();
     assert_eq!(challenge.parameters["scope"], "files:read files:write");
     assert_eq!(challenge.parameters["resource_metadata"], DOCUMENT);
+}
+
+#[tokio::test]
+async fn mcp_n_a_bound_token_needs_a_proof_of_the_last_five_minutes_and_the_audience_all_the_same() {
+    let fixture = preset(MCP, |builder| builder.dpop(Dpop::accept()));
+    let key = SigningKey::generate(Algorithm::ES256);
+    let now = fixture.clock.wall();
+    let send = async |audience: &str, age: Duration| {
+        let token = fixture.token().audience(audience).bound_to_key(&key.thumbprint()).sign();
+        let proof = DpopProof::new(&key, "GET", "https://tools.example.com/r").token(&token).issued_at(now - age);
+        let request = get().header("authorization", format!("DPoP {token}")).header("dpop", proof.sign());
+        fixture.send(request.body(()).unwrap()).await
+    };
+    send(MCP, Duration::from_secs(299)).await.assert_ok();
+    send(MCP, Duration::from_secs(301)).await.assert_idp();
+    send("https://other.example.com/mcp", Duration::ZERO).await.assert_it();
 }
 
 #[test]
