@@ -178,6 +178,25 @@ fn the_dpop_example_lets_the_holder_of_the_key_in_and_nobody_else() {
 }
 
 #[test]
+fn the_introspection_example_shows_a_revocation_and_an_outage() {
+    let out = run("introspection");
+    let lines: Vec<&str> = out.lines().filter(|line| line.starts_with("  ")).collect();
+    let expected = [
+        "  200 OK, 1 asked",
+        "  200 OK, 0 asked",
+        "  401 Unauthorized, 1 asked",
+        "  401 Unauthorized, 1 asked",
+        "  503 Service Unavailable, 1 asked",
+        "  Retry-After: 5",
+        "  200 OK, 0 asked",
+        "  200 OK, 1 asked",
+        "  200 OK, 1 asked",
+        "  200 OK, 0 asked",
+    ];
+    assert_eq!(lines, expected, "{out}");
+}
+
+#[test]
 fn the_multi_issuer_example_never_exchanges_keys() {
     let out = run("multi_issuer");
     for (who, answers) in [

@@ -8,6 +8,7 @@ mod client;
 mod dpop;
 mod forward;
 mod harness;
+mod introspection;
 mod key_files;
 mod lifecycle;
 mod metrics;
