@@ -16,7 +16,8 @@ use crate::remote::discovery;
 use crate::server::resource_server::{Progress, ResourceServer};
 use crate::token::claims::Claims;
 use crate::token::error::{AuthError, Reason};
-use crate::token::request::ResourceRequest;
+use crate::token::request::{ResourceRequest, Scheme};
+use crate::verify::answer::{Asked, NoClaims};
 use crate::verify::jwk::Jwk;
 use crate::verify::jws::{self, Compact};
 use crate::verify::nonce::Nonces;
@@ -96,6 +97,16 @@ pub fn verdict(server: &ResourceServer, token: &str) -> Option<Result<Claims, Au
     match server.begin(ResourceRequest::bearer(token).ok()?, None) {
         Progress::Done(verdict) => Some(verdict.map(|admitted| admitted.claims)),
         Progress::Waiting(_) => None,
+    }
+}
+
+/// What comes of the body of an introspection answer about an opaque token; none where it is an outage.
+pub fn introspection_answer(server: &ResourceServer, body: &[u8], now: u64) -> Option<Result<Claims, AuthError>> {
+    let trusted = server.inner.verifier.issuers.values().next()?;
+    match trusted.rules.read_answer(body, Asked::Opaque { audience_may_be_missing: false }, now) {
+        Ok(set) => Some(Ok(Claims::new(set, Scheme::Bearer))),
+        Err(NoClaims::Refused(error)) => Some(Err(error)),
+        Err(NoClaims::Malformed(_) | NoClaims::KeyUnknown) => None,
     }
 }
 

@@ -17,12 +17,12 @@ pub use credentials::{f09_authorization_fields, f12_challenge_of_any_configurati
 pub use documents::{f06_jwks, f07_metadata_document};
 pub use jose::{f01_compact_split, f02_base64url, f03_jose_header};
 pub use proofs::{f10_dpop_proof, f11_htu_normaliser};
-pub use whole::{f04_payload_to_claims, f05_whole_verification};
+pub use whole::{f04_payload_to_claims, f05_whole_verification, f08_introspection_answer};
 
 pub type Target = fn(&[u8]);
 
 /// Every target by the name of its folder in `fuzz/corpus`.
-pub const TARGETS: [(&str, Target); 11] = [
+pub const TARGETS: [(&str, Target); 12] = [
     ("f01_compact_split", f01_compact_split),
     ("f02_base64url", f02_base64url),
     ("f03_jose_header", f03_jose_header),
@@ -30,6 +30,7 @@ pub const TARGETS: [(&str, Target); 11] = [
     ("f05_whole_verification", f05_whole_verification),
     ("f06_jwks", f06_jwks),
     ("f07_metadata_document", f07_metadata_document),
+    ("f08_introspection_answer", f08_introspection_answer),
     ("f09_authorization_fields", f09_authorization_fields),
     ("f10_dpop_proof", f10_dpop_proof),
     ("f11_htu_normaliser", f11_htu_normaliser),

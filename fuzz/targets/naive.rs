@@ -62,6 +62,32 @@ pub fn is_good_payload(payload: &Slow) -> Option<bool> {
     Some(good && timely)
 }
 
+/// Whether this answer about an opaque token may pass with every default of the crate; none where a rounding error of
+/// serde_json decides.
+pub fn is_good_answer(answer: &Slow) -> Option<bool> {
+    let text_or_absent = |name: &str| answer.get(name).is_none_or(|value| value.text().is_some());
+    let kind = answer.get("token_type").map(|kind| kind.text().unwrap_or_default().to_ascii_lowercase());
+    let good = is_sound(answer)
+        && answer.get("active") == Some(&Slow::Bool(true))
+        && answer.get("iss").is_none_or(|iss| iss.text() == Some(ISSUER))
+        && ["sub", "client_id", "jti"].into_iter().all(text_or_absent)
+        && is_for_us(answer.get("aud"))
+        && is_good_scope(answer.get("scope"))
+        && kind.is_none_or(|kind| ["bearer", "n_a", "dpop"].contains(&kind.as_str()));
+    let (exp, nbf, iat) = (date(answer.get("exp"))?, date(answer.get("nbf"))?, date(answer.get("iat"))?);
+    let timely = match exp {
+        Date::Absent => true,
+        Date::At { floor, .. } => NOW < floor + LEEWAY,
+        Date::Bad => false,
+    };
+    let begun = |date: Date, ahead: u64| match date {
+        Date::Absent => true,
+        Date::At { ceil, .. } => ceil <= NOW + ahead,
+        Date::Bad => false,
+    };
+    Some(good && timely && begun(nbf, LEEWAY) && begun(iat, 60))
+}
+
 /// RFC 7519 section 5.3: what the header repeats is what the payload says.
 pub fn repeats_agree(header: &Slow, payload: &Slow) -> bool {
     ["iss", "sub", "aud"].iter().all(|name| header.get(name).is_none() || header.get(name) == payload.get(name))

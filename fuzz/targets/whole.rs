@@ -127,3 +127,27 @@ pub fn f05_whole_verification(data: &[u8]) {
         && naive::repeats_agree(&header, &payload);
     assert_eq!(verdict.is_some(), expected, "{header:?} {payload:?}");
 }
+
+/// The bytes are what an issuer answers about an opaque token.
+pub fn f08_introspection_answer(data: &[u8]) {
+    let outcome = fuzzing::introspection_answer(&SERVER, data, NOW);
+    let slow = match slow_json::read(data) {
+        Reading::Json(slow) => slow,
+        Reading::NotJson => return assert!(outcome.is_none(), "not JSON, and judged: {outcome:?}"),
+        Reading::Unknown => return,
+    };
+    let active = slow.get("active").filter(|_| naive::is_sound(&slow));
+    let Some(Slow::Bool(active)) = active else {
+        return assert!(outcome.is_none(), "not true or false, and judged: {outcome:?}");
+    };
+    let judged = outcome.expect("true or false is no outage");
+    let inactive = judged.as_ref().err().map(tower_bearer::AuthError::code) == Some("token_inactive");
+    assert_eq!(inactive, !active, "{judged:?}");
+    if let Some(good) = naive::is_good_answer(&slow) {
+        assert!(good || judged.is_err(), "{judged:?}");
+    }
+    let Ok(claims) = judged else { return };
+    assert_eq!(claims.subject(), slow.get("sub").and_then(Slow::text));
+    assert!(claims.audience().contains(AUDIENCE));
+    assert_eq!(claims.expires_at().is_some(), slow.get("exp").is_some());
+}

@@ -38,7 +38,7 @@ use crate::token::resource::Resource;
 /// ```
 #[derive(Clone)]
 pub struct ResourceServer {
-    pub(super) inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
 pub(crate) struct Inner {
