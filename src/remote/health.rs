@@ -23,7 +23,7 @@ pub struct IssuerHealth {
 #[non_exhaustive]
 pub enum KeyState {
     /// Fetched within the refresh interval, or given by hand. Also where none are needed: the issuer's metadata name no
-    /// `jwks_uri`, and it is asked about its opaque tokens.
+    /// `jwks_uri`, or it has none and its introspection endpoint was named, and it is asked about its opaque tokens.
     Fresh,
     /// The last good keys serve; the issuer could not be asked in time.
     Stale,

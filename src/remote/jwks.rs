@@ -36,11 +36,11 @@ impl RemoteJwks {
     }
 
     /// Starts with what is held against keys of this issuer, wherever they are published, and with the keys of one that
-    /// looks for them at the same place.
+    /// looks for them at the same place, on the word of the same authorities.
     pub(crate) fn inherit(&self, other: &RemoteJwks) {
         let record = other.store.state().record.clone();
         self.store.state().record = record;
-        if self.store.fetcher.origin != other.store.fetcher.origin {
+        if !self.store.fetcher.goes_the_way_of(&other.store.fetcher) {
             return;
         }
         other.last_good().iter().for_each(|keys| self.start_with(keys));
@@ -73,7 +73,7 @@ impl RemoteJwks {
         let keys = match self.view(now) {
             KeyView::Missing => {
                 self.begin(Why::Missing);
-                KeyState::Missing
+                if self.needs_none() { KeyState::Fresh } else { KeyState::Missing }
             }
             KeyView::Fresh(snapshot) if snapshot.age(now) <= self.store.timing.overdue() => KeyState::Fresh,
             KeyView::Fresh(_) | KeyView::OverAge(_) => KeyState::Stale,
@@ -90,6 +90,12 @@ impl RemoteJwks {
             last_error: state.last_error.clone(),
             next_attempt: Some(state.gate.due().saturating_sub(now.monotonic)),
         }
+    }
+
+    /// The issuer has no metadata that could name keys, and nothing of what is asked of it needs any. A JWT in its name
+    /// is an outage all the same: the metadata may be back.
+    pub(crate) fn needs_none(&self) -> bool {
+        self.store.fetcher.needs_no_metadata && self.store.state().no_metadata
     }
 
     /// Begins a fetch, unless it is too early for one, and does not wait for it.

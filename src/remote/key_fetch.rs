@@ -24,8 +24,12 @@ pub(crate) enum KeyOrigin {
 pub(crate) struct KeyFetcher {
     pub(crate) issuer: String,
     pub(crate) origin: KeyOrigin,
+    /// The roots that vouch for its host, where they are not the client's own.
+    pub(crate) roots: Option<Arc<[u8]>>,
     /// The issuer may publish none: its opaque tokens need none.
     pub(crate) may_be_absent: bool,
+    /// Nor need it have metadata: the operator named what would be looked up there.
+    pub(crate) needs_no_metadata: bool,
     pub(crate) door: Door,
 }
 
@@ -65,6 +69,12 @@ pub(super) struct Manner<'a> {
 }
 
 impl KeyFetcher {
+    /// Keys that one of them fetched, the other one would have fetched as well: from the same place, with the same
+    /// proof of who answers there.
+    pub(super) fn goes_the_way_of(&self, other: &KeyFetcher) -> bool {
+        self.origin == other.origin && self.roots == other.roots
+    }
+
     pub(super) async fn fetch(&self, manner: Manner<'_>) -> Result<Fetched, FetchError> {
         let uri = match &self.origin {
             KeyOrigin::Uri(uri) => uri.clone(),
@@ -111,6 +121,12 @@ impl FetchError {
             | FetchError::Discovery(DiscoveryError::Http(HttpError::TooManyRequests(pause))) => *pause,
             _ => Duration::ZERO,
         }
+    }
+
+    /// The server works, and has no metadata.
+    pub(super) fn says_there_are_no_metadata(&self) -> bool {
+        let FetchError::Discovery(DiscoveryError::Http(HttpError::Status(status))) = self else { return false };
+        matches!(*status, StatusCode::NOT_FOUND | StatusCode::GONE)
     }
 
     pub(super) fn code(&self) -> &'static str {

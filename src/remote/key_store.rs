@@ -43,6 +43,8 @@ pub(super) struct State {
     /// When the last attempt that ended was begun, if it failed.
     pub(super) tried: Option<Now>,
     pub(super) last_error: Option<String>,
+    /// The last attempt found an issuer without metadata.
+    pub(super) no_metadata: bool,
     pub(super) attempt: Option<AbortHandle>,
     pub(super) background: Option<AbortHandle>,
     pub(super) closed: bool,
@@ -172,6 +174,7 @@ impl Attempt {
                 let now = shared.now().monotonic;
                 let mut state = shared.state();
                 state.last_error = None;
+                state.no_metadata = false;
                 state.gate.succeeded(now, max_age, jitter, &shared.timing);
             }
             Err(error) => {
@@ -180,6 +183,7 @@ impl Attempt {
                 let has_keys = shared.has_keys(now);
                 let mut state = shared.state();
                 state.last_error = Some(error.to_string());
+                state.no_metadata = error.says_there_are_no_metadata();
                 state.gate.failed(now.monotonic, has_keys, jitter);
                 state.gate.postpone(now.monotonic + error.pause());
             }

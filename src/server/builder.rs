@@ -164,10 +164,10 @@ impl ResourceServerBuilder {
     }
 
     /// Starts with the keys of a server that is running, for a configuration that follows another one: issuers that
-    /// stand in both, and publish their keys at the same place, keep them with their age, and what was
-    /// [forgotten](crate::ResourceServer::forget_key) stays so. No request has to wait because of the change. They are
-    /// fetched anew all the same, soon after. Proofs that were used there are remembered, unless a store of one's own is
-    /// given, and time is told by its clock.
+    /// stand in both, and publish their keys at the same place under the same `ca_pem`, keep them with their age, and
+    /// what was [forgotten](crate::ResourceServer::forget_key) stays so. No request has to wait because of the change.
+    /// They are fetched anew all the same, soon after. Proofs that were used there are remembered, unless a store of
+    /// one's own is given, and time is told by its clock.
     pub fn keys_from(self, server: &ResourceServer) -> Self {
         ResourceServerBuilder { clock: server.inner.clock.clone(), before: Some(server.clone()), ..self }
     }

@@ -209,10 +209,13 @@ impl Issuer {
     pub(crate) fn key_source(&self, door: Option<&Door>, metadata: &Arc<MetadataSource>) -> KeySource {
         let remote = |origin| match door {
             Some(door) => {
+                let opaque = self.introspection.as_ref().filter(|introspection| introspection.needs_no_keys());
                 let fetcher = KeyFetcher {
                     issuer: self.identifier.clone(),
                     origin,
-                    may_be_absent: self.introspection.as_ref().is_some_and(Introspection::needs_no_keys),
+                    roots: self.ca_pem.clone(),
+                    may_be_absent: opaque.is_some(),
+                    needs_no_metadata: opaque.is_some_and(|introspection| introspection.endpoint.is_some()),
                     door: door.clone(),
                 };
                 let remote = RemoteJwks::new(fetcher, self.timing);

@@ -23,7 +23,8 @@ impl ResourceServer {
         let mut outcome = Ok(());
         for remote in remotes() {
             let refreshed = remote.refresh(Why::Missing).await;
-            let usable = matches!(remote.view(Now::read(&*self.inner.clock)), KeyView::Fresh(_));
+            let now = Now::read(&*self.inner.clock);
+            let usable = matches!(remote.view(now), KeyView::Fresh(_)) || remote.needs_none();
             outcome = outcome.and(if usable { Ok(()) } else { refreshed.map(|_| ()) });
         }
         outcome

@@ -429,6 +429,29 @@ async fn an_issuer_that_publishes_no_keys_is_not_missing_them() {
 }
 
 #[tokio::test]
+async fn an_issuer_without_metadata_whose_endpoint_is_named_is_not_missing_its_keys() {
+    for (introspection, status, expected) in [
+        (test_client().endpoint(INTROSPECT), 404, KeyState::Fresh),
+        (test_client().endpoint(INTROSPECT), 500, KeyState::Missing),
+        (test_client(), 404, KeyState::Missing),
+        (test_client().endpoint(INTROSPECT).use_for(Introspect::Jwt), 404, KeyState::Missing),
+    ] {
+        let (fixture, _client) = asking(introspection.clone());
+        fixture.issuer.fault(Endpoint::Metadata, Some(Fault::Status(status)));
+        let warm = fixture.server.warm_up().await;
+        assert_eq!(warm.is_ok(), expected == KeyState::Fresh, "{introspection:?} {status}");
+        let health = fixture.server.health().remove(0);
+        assert_eq!((health.keys, health.age), (expected, None), "{introspection:?} {status}");
+        // Its keys may only be away.
+        fixture.bearer(&fixture.token().sign()).await.assert_dep();
+        fixture.issuer.fault(Endpoint::Metadata, None);
+        fixture.clock.advance(60 * SECOND);
+        fixture.bearer(&fixture.token().sign()).await.assert_ok();
+        assert!(fixture.server.health()[0].age.is_some());
+    }
+}
+
+#[tokio::test]
 async fn keys_are_missing_where_something_needs_them() {
     for introspection in [
         None,

@@ -9,7 +9,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tower_bearer::testing::{Endpoint, TestIssuer};
+use tower_bearer::testing::{Endpoint, Fault, TestIssuer};
 use tower_bearer::{Issuer, ResourceRequest, ResourceServer};
 
 use crate::support::{AS, RS};
@@ -97,6 +97,27 @@ async fn a_host_is_believed_on_the_word_of_the_authority_that_was_given() {
     for (pem, expected) in [(AUTHORITY, "ok"), (OTHER_AUTHORITY, "keys_unavailable")] {
         let server = trusting(Issuer::new(AS).jwks_uri(format!("{url}/jwks")).ca_pem(pem));
         assert_eq!(verdict(&server, &issuer.token().claim("iss", AS).sign()).await, expected);
+    }
+}
+
+#[tokio::test]
+async fn keys_that_came_on_the_word_of_one_authority_do_not_pass_to_a_server_that_believes_another_one() {
+    let issuer = TestIssuer::start().await;
+    let url = behind_tls(&issuer).await;
+    let token = issuer.token().sign();
+    let reached = || Issuer::new(issuer.url()).metadata_url(format!("{url}/.well-known/openid-configuration"));
+    let server = trusting(reached().ca_pem(AUTHORITY));
+    assert_eq!(verdict(&server, &token).await, "ok");
+    for endpoint in [Endpoint::Metadata, Endpoint::Jwks] {
+        issuer.fault(endpoint, Some(Fault::Status(500)));
+    }
+    for (next, expected) in [
+        (reached().ca_pem(AUTHORITY), "ok"),
+        (reached().ca_pem(OTHER_AUTHORITY), "keys_unavailable"),
+        (reached(), "keys_unavailable"),
+    ] {
+        let next = ResourceServer::builder(RS, next).keys_from(&server).build().unwrap();
+        assert_eq!(verdict(&next, &token).await, expected);
     }
 }
 
