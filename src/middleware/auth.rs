@@ -149,7 +149,7 @@ impl<R> AuthLayer<R> {
                 return self.pass_without(request, Because::Public);
             }
         }
-        if is_preflight(request.method(), request.headers()) {
+        if is_absent && is_preflight(request.method(), request.headers()) {
             return self.pass_without(request, Because::Preflight);
         }
         if let Some(glance) = &glance {
