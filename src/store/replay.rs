@@ -94,7 +94,6 @@ pub struct ReplayEntry {
 }
 
 impl ReplayEntry {
-    #[allow(dead_code, reason = "asked for by the layer")]
     pub(crate) fn new(proven: &Proven, now: Now) -> Self {
         let Proven { replay_key: proof, client, expires_at, .. } = *proven;
         ReplayEntry { proof, client, now, expires_at }

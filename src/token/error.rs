@@ -86,7 +86,6 @@ impl AuthError {
 
     /// The levels of authentication that would do, the preferred one first, separated by spaces; how many seconds ago
     /// it may have been; the scope where that lacks as well; `required` is the whole requirement for the operator.
-    #[allow(dead_code, reason = "asked for by the requirements on authentication")]
     pub(crate) fn insufficient_user_authentication(
         acr_values: Option<Box<str>>,
         max_age: Option<u64>,

@@ -3,7 +3,6 @@
 use super::error::ErrorKind;
 
 /// The stable reasons. One row each: code, kind, what would fix it.
-#[allow(dead_code, reason = "some are given by the check of proofs")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Reason {
     AlgorithmNotAllowed,
