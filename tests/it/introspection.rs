@@ -69,6 +69,16 @@ async fn an_opaque_token_passes_and_its_claims_are_those_of_the_answer() {
     assert_eq!(client.log().len(), 2, "metadata and one question: no keys are fetched");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_is_for_those_who_asked_before_it_came_and_whoever_comes_later_asks_anew() {
+    let (fixture, _) = asking(test_client());
+    let token = fixture.token().opaque();
+    for round in 1..=3000 {
+        assert_eq!(verdict(&fixture.server, &token).await, "ok");
+        assert_eq!(calls(&fixture), round);
+    }
+}
+
 #[tokio::test]
 async fn c7662_2_1_a_s8_08_the_question_is_a_form_that_is_posted() {
     let (fixture, client) = asking(test_client());

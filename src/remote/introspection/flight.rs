@@ -34,11 +34,12 @@ impl Flight {
         self.land(outcome, asked);
     }
 
-    /// A call that is no longer listed was overtaken by an order to forget: its answer is as old as that.
+    /// A call that is no longer listed was overtaken by an order to forget: its answer is as old as that. It is taken off
+    /// the list before its answer is told, so that whoever comes later asks anew.
     fn land(self, outcome: Outcome, asked: Asked) {
         {
-            let flights = self.desk.flights();
-            if flights.by_token.get(&self.digest).is_some_and(|entry| entry.number == self.number) {
+            let mut flights = self.desk.flights();
+            if flights.remove(self.digest, self.number) {
                 self.desk.memory.keep(self.digest, asked, &outcome, self.desk.now());
             }
         }
@@ -48,9 +49,6 @@ impl Flight {
 
 impl Drop for Flight {
     fn drop(&mut self) {
-        let mut flights = self.desk.flights();
-        if flights.by_token.get(&self.digest).is_some_and(|entry| entry.number == self.number) {
-            flights.by_token.remove(&self.digest);
-        }
+        self.desk.flights().remove(self.digest, self.number);
     }
 }

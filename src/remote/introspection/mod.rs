@@ -80,6 +80,17 @@ struct Entry {
     outcome: watch::Receiver<Option<Outcome>>,
 }
 
+impl Flights {
+    /// True if this very call was listed.
+    fn remove(&mut self, digest: u128, number: u64) -> bool {
+        let listed = self.by_token.get(&digest).is_some_and(|entry| entry.number == number);
+        if listed {
+            self.by_token.remove(&digest);
+        }
+        listed
+    }
+}
+
 impl Introspector {
     pub(crate) fn new(setup: Setup) -> Self {
         let desk = Desk {
