@@ -18,13 +18,15 @@ use crate::server::issuer::{Issuer, Keys};
 use crate::server::mtls::Mtls;
 use crate::server::proofs::Proofs;
 use crate::server::resource_server::{Inner, ResourceServer};
-use crate::server::verifier::{KeySource, Trusted, Verifier};
+use crate::server::trusted::{KeySource, Trusted};
+use crate::server::verifier::Verifier;
 use crate::store::known_headers::KnownHeaders;
 use crate::store::token_cache::TokenCache;
 use crate::telemetry;
 use crate::token::resource::{MetadataAddress, Resource, Schemes};
 use crate::verify::audience::AudienceRule;
 use crate::verify::crypto;
+use crate::verify::outlook::Outlook;
 use crate::verify::role_map::RoleGrants;
 use crate::verify::rules::ClaimRules;
 
@@ -189,6 +191,7 @@ impl ResourceServerBuilder {
             introspection.introspector(rules.clone(), &metadata, &door, keys.of_answers(), issuer.algorithms.as_deref())
         });
         Trusted {
+            outlook: Outlook::new(&rules.audience),
             rules,
             algorithms: issuer.algorithms_or_default(),
             known: issuer.known,

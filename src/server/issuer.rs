@@ -14,7 +14,7 @@ use crate::remote::url;
 use crate::server::introspection::Introspection;
 use crate::server::known_server::KnownServer;
 use crate::server::token_shape::RolesAt;
-use crate::server::verifier::KeySource;
+use crate::server::trusted::KeySource;
 use crate::verify::algorithm::{Algorithm, DEFAULT_ALGORITHMS};
 use crate::verify::jwk::Jwk;
 use crate::verify::jwks::Jwks;

@@ -10,7 +10,7 @@ use crate::server::mtls::Shown;
 use crate::server::opaque::Question;
 use crate::server::presentation::{GoodProof, Passed, Presentation, check_binding};
 use crate::server::resource_server::Inner;
-use crate::server::verifier::{Round, Stuck};
+use crate::server::trusted::{Round, Stuck};
 use crate::store::token_cache::{Entry, Remembered};
 use crate::telemetry::{self, Decision};
 use crate::token::access_token::AccessToken;

@@ -25,4 +25,5 @@ pub(crate) mod proofs;
 mod proxies;
 pub(crate) mod resource_server;
 mod token_shape;
+pub(crate) mod trusted;
 pub(crate) mod verifier;

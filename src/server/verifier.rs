@@ -5,52 +5,21 @@ use std::sync::Arc;
 
 use crate::clock::Now;
 use crate::remote::health::IssuerHealth;
-use crate::remote::introspection::{AnswerKeys, Introspector};
+use crate::remote::introspection::Introspector;
 use crate::remote::jwks::RemoteJwks;
-use crate::remote::refresh::Why;
-use crate::remote::snapshot::{KeyView, Snapshot};
-use crate::server::known_server::{self, KnownServer};
+use crate::server::known_server;
+use crate::server::trusted::{Round, Signed, Stuck, Trusted};
 use crate::store::known_headers::KnownHeaders;
 use crate::token::claims::ClaimSet;
 use crate::token::error::{AuthError, Reason};
 use crate::token::json::{self, Object};
+use crate::token::key_life::KeyLife;
 use crate::token::untrusted::Untrusted;
-use crate::verify::algorithm::Algorithm;
 use crate::verify::answer::Asked;
-use crate::verify::jwk::Jwk;
-use crate::verify::jwks::Jwks;
 use crate::verify::jws::{Compact, Header, parse_header};
-use crate::verify::rules::{ClaimRules, Judged, repeats_claims};
+use crate::verify::outlook;
+use crate::verify::rules::{Judged, repeats_claims};
 use crate::verify::shape::is_opaque;
-
-/// Where an issuer's keys come from.
-#[derive(Debug)]
-pub(crate) enum KeySource {
-    Given(Arc<Jwks>),
-    Secret(Arc<Jwks>),
-    Remote(Arc<RemoteJwks>),
-}
-
-impl KeySource {
-    /// The keys of the issuer's signed answers; a secret signs none.
-    pub(crate) fn of_answers(&self) -> AnswerKeys {
-        match self {
-            KeySource::Given(keys) => AnswerKeys::Given(keys.clone()),
-            KeySource::Secret(_) => AnswerKeys::Given(Arc::default()),
-            KeySource::Remote(remote) => AnswerKeys::Remote(remote.clone()),
-        }
-    }
-}
-
-/// One trusted issuer: its keys serve its own tokens only.
-#[derive(Debug)]
-pub(crate) struct Trusted {
-    pub(crate) rules: Arc<ClaimRules>,
-    pub(crate) algorithms: Vec<Algorithm>,
-    pub(crate) known: Option<KnownServer>,
-    pub(crate) keys: KeySource,
-    pub(crate) introspector: Option<Arc<Introspector>>,
-}
 
 /// The trusted issuers by identifier.
 #[derive(Debug)]
@@ -61,48 +30,10 @@ pub(crate) struct Verifier {
     pub(crate) headers: KnownHeaders,
 }
 
-/// Why verification stopped.
-#[derive(Debug)]
-pub(crate) enum Stuck {
-    Refused(AuthError),
-    /// The issuer's keys must be fetched first.
-    Waits {
-        issuer: Arc<str>,
-        why: Why,
-    },
-    /// The token is no JWT: only its issuer can tell what it is.
-    Opaque(Arc<Introspector>),
-}
-
-impl<E: Into<AuthError>> From<E> for Stuck {
-    fn from(error: E) -> Self {
-        Stuck::Refused(error.into())
-    }
-}
-
-/// Whether keys were waited for already, and what came of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Round {
-    First,
-    /// What is at hand decides.
-    AfterWaiting,
-    /// What is at hand serves, and a key that it does not hold may exist all the same.
-    AfterOutage,
-}
-
-/// The keys at hand: borrowed from the configuration or from the store's snapshot.
-enum AtHand {
-    Given(Arc<Jwks>),
-    Fetched(Arc<Snapshot>),
-}
-
-impl AtHand {
-    fn keys(&self) -> &Jwks {
-        match self {
-            AtHand::Given(keys) => keys,
-            AtHand::Fetched(snapshot) => &snapshot.keys,
-        }
-    }
+/// What the keys of an issuer say of a signature, before it is certain that the token is of this issuer.
+struct Early<'a> {
+    issuer: &'a Trusted,
+    checked: Result<Arc<KeyLife>, Stuck>,
 }
 
 impl Verifier {
@@ -116,8 +47,9 @@ impl Verifier {
         })
     }
 
-    /// The cheap refusals come before the signature, and both before any wait: an expired or foreign token costs neither
-    /// a signature check nor a fetch.
+    /// What the payload alone is refused for comes before the signature, and both before any wait: an expired or foreign
+    /// token costs neither a signature check nor a fetch. One that looks good is read after its signature, so that a
+    /// forged one costs no reading.
     fn verify_jwt(&self, token: &str, now: Now, round: Round) -> Result<ClaimSet, Stuck> {
         let compact = Compact::split(token).map_err(|error| self.advise_on_opaque(error))?;
         let known = self.headers.find(compact.header);
@@ -132,6 +64,14 @@ impl Verifier {
         };
         // The signature too, before any wait for keys: what is no JWT causes no fetch, and is no outage either.
         let body = compact.decode_body()?;
+        let signed = Signed { compact: &compact, header: &header, signature: body.signature() };
+        let early = self.check_early(&signed, body.payload(), now, round);
+        if let Some(Early { checked: Err(Stuck::Refused(error)), .. }) = &early
+            && error.reason() == Reason::SignatureInvalid
+            && self.issuers.len() == 1
+        {
+            return Err(Reason::SignatureInvalid.into());
+        }
         let (text, payload) = json::parse_object_text(body.payload())
             .map_err(|error| AuthError::with_detail(Reason::PayloadInvalid, error))?;
 
@@ -142,12 +82,23 @@ impl Verifier {
         let judged = Judged { header: &header, repeated, payload: &payload, text };
         let sound = trusted.rules.judge(&judged, now.wall);
         let sound = sound.map_err(|error| known_server::explain(error, trusted.known, &judged))?;
-        let at_hand = trusted.keys_at_hand(now, round)?;
-        let key = trusted.verify_signature(&compact, body.signature(), &header, at_hand.keys(), round)?;
+        trusted.attend();
+        let key_life = match early {
+            Some(Early { issuer, checked }) if std::ptr::eq(issuer, trusted) => checked?,
+            _ => trusted.check_signature(&signed, now, round)?,
+        };
         if repeated.is_some_and(|header| !repeats_claims(header)) {
             self.headers.keep(compact.header, &header);
         }
-        Ok(ClaimSet { key_life: Some(key.key.life.clone()), ..trusted.rules.claims(sound) })
+        Ok(ClaimSet { key_life: Some(key_life), ..trusted.rules.claims(sound) })
+    }
+
+    /// By a glance at the payload. With one issuer its keys alone can have signed; among several the true one is known
+    /// when the payload is read.
+    fn check_early(&self, token: &Signed<'_>, payload: &[u8], now: Now, round: Round) -> Option<Early<'_>> {
+        let issuer = self.trusted(outlook::issuer(payload)?)?;
+        let looks_good = issuer.expects(token.header, payload, now.wall);
+        looks_good.then(|| Early { issuer, checked: issuer.check_signature(token, now, round) })
     }
 
     /// Chosen among the trusted ones by the payload's `iss`, which nothing else is done with.
@@ -209,82 +160,7 @@ impl Verifier {
     }
 }
 
-impl Trusted {
-    fn remote(&self) -> Option<&RemoteJwks> {
-        match &self.keys {
-            KeySource::Remote(remote) => Some(remote),
-            KeySource::Given(_) | KeySource::Secret(_) => None,
-        }
-    }
-
-    fn keys_at_hand(&self, now: Now, round: Round) -> Result<AtHand, Stuck> {
-        let remote = match &self.keys {
-            KeySource::Given(keys) | KeySource::Secret(keys) => return Ok(AtHand::Given(keys.clone())),
-            KeySource::Remote(remote) => remote,
-        };
-        remote.attend();
-        match (remote.view(now), round) {
-            (KeyView::Fresh(snapshot), _) | (KeyView::OverAge(snapshot), Round::AfterOutage) => {
-                Ok(AtHand::Fetched(snapshot))
-            }
-            (KeyView::OverAge(_), Round::First | Round::AfterWaiting) => Err(self.waits(Why::OverAge)),
-            (KeyView::Missing, Round::First) => Err(self.waits(Why::Missing)),
-            (KeyView::Missing, Round::AfterWaiting | Round::AfterOutage) => Err(Reason::KeysUnavailable.into()),
-        }
-    }
-
-    fn waits(&self, why: Why) -> Stuck {
-        Stuck::Waits { issuer: self.rules.issuer.clone(), why }
-    }
-
-    fn verify_signature<'k>(
-        &self,
-        compact: &Compact<'_>,
-        signature: &[u8],
-        header: &Header<'_>,
-        keys: &'k Jwks,
-        round: Round,
-    ) -> Result<&'k Jwk, Stuck> {
-        // A shared secret has no name: whatever `kid` the token carries, there is one key to try.
-        let kid = if matches!(self.keys, KeySource::Secret(_)) { None } else { header.kid };
-        let header = Header { kid, ..*header };
-        let checked = match compact.verify(&header, signature, keys) {
-            Ok(key) => check_key(key, header.algorithm).map_err(AuthError::from),
-            Err(error) => Err(error),
-        };
-        // Also a key that was withdrawn while this request looked at it: the set that follows may hold its twin.
-        checked.map_err(|error| match self.may_be_behind(error.reason(), header.kid, round) {
-            true => self.waits(Why::UnknownKey),
-            false => error.into(),
-        })
-    }
-
-    /// A key that is not known may have been published since. A bad signature under a known name never causes a
-    /// fetch; without a name it may be that of a key that has replaced the one at hand.
-    fn may_be_behind(&self, reason: Reason, kid: Option<&str>, round: Round) -> bool {
-        let unknown = match reason {
-            Reason::KeyUnknown => true,
-            Reason::SignatureInvalid => kid.is_none(),
-            _ => false,
-        };
-        unknown && round != Round::AfterWaiting && matches!(self.keys, KeySource::Remote(_))
-    }
-}
-
 /// The reasons that an opaque token meets on the way of a JWT.
 fn says_no_jwt(reason: Reason) -> bool {
     matches!(reason, Reason::NotAJwt | Reason::HeaderInvalid | Reason::CriticalHeader | Reason::TokenTooLarge)
-}
-
-fn check_key(key: &Jwk, algorithm: Algorithm) -> Result<&Jwk, Reason> {
-    if key.private_part {
-        return Err(Reason::KeyPublishedPrivately);
-    }
-    if key.key.life.is_withdrawn() {
-        return Err(Reason::KeyUnknown);
-    }
-    if key.algorithm.is_none() && !key.key.pin(algorithm) {
-        return Err(Reason::AlgorithmPinned);
-    }
-    Ok(key)
 }

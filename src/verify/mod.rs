@@ -10,6 +10,7 @@ pub(crate) mod jwk;
 pub(crate) mod jwks;
 pub(crate) mod jws;
 pub(crate) mod nonce;
+pub(crate) mod outlook;
 pub(crate) mod proof;
 pub(crate) mod proof_fault;
 pub(crate) mod roca;

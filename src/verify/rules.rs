@@ -131,7 +131,7 @@ impl ClaimRules {
         }
     }
 
-    fn check_typ(&self, typ: Option<&str>) -> Result<(), AuthError> {
+    pub(crate) fn check_typ(&self, typ: Option<&str>) -> Result<(), AuthError> {
         let accepted = match (self.typ, typ) {
             (_, Some(typ)) if is_access_token_type(typ) => true,
             (Typ::AtJwt, _) => false,

@@ -48,7 +48,7 @@ const FENCES: [(&str, &[&str]); 22] = [
             "src/testing/",
         ],
     ),
-    ("memchr", &["src/verify/jws.rs"]),
+    ("memchr", &["src/verify/jws.rs", "src/verify/outlook.rs"]),
     ("siphasher", &["src/store/digest.rs"]),
     ("tokio", &["src/audit.rs", "src/clock.rs", "src/server/assembly.rs", "src/remote/", "src/testing/"]),
     ("tower_layer", &["src/middleware/"]),

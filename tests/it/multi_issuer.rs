@@ -3,6 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use bytes::Bytes;
+use serde_json::json;
 use tower_bearer::testing::{Endpoint, ManualClock, SigningKey, TestIssuer, TokenBuilder, signature_checks};
 use tower_bearer::{Algorithm, HttpClient, HttpFuture, Issuer, Jwks, ResourceServer};
 
@@ -72,6 +73,21 @@ async fn c8725_3_8_a_a_key_that_only_the_other_issuer_has_is_unknown() {
     let key = two.b.rotate_key(Algorithm::ES256);
     assert_eq!(verdict(&two.server, &two.b.token().sign()).await, "ok");
     assert_eq!(verdict(&two.server, &two.a.token().key(&key).sign()).await, "key_unknown");
+}
+
+#[tokio::test]
+async fn c8725_3_8_a_an_issuer_named_deeper_in_the_payload_before_the_true_one_misleads_nobody() {
+    let two = two();
+    for genuine in [two.a.token(), two.b.token()] {
+        assert_eq!(verdict(&two.server, &genuine.sign()).await, "ok");
+    }
+    let nested = two.b.token().claim("act", json!({ "iss": A, "sub": "gateway" }));
+    assert!(nested.payload_json().find(A) < nested.payload_json().find(B));
+    assert_eq!(verdict(&two.server, &nested.clone().sign()).await, "ok");
+    assert_eq!(verdict(&two.server, &nested.clone().signed_by(&two.a.key()).sign()).await, "signature_invalid");
+    assert_eq!(verdict(&two.server, &nested.clone().with_signature(&[1; 64])).await, "signature_invalid");
+    let nameless = nested.without("iss").signed_by(&two.a.key());
+    assert_eq!(verdict(&two.server, &nameless.sign()).await, "claim_missing");
 }
 
 #[tokio::test]
