@@ -241,11 +241,9 @@ impl<'a> Reader<'a> {
     }
 
     fn digits(&mut self) -> Result<(), JsonError> {
-        let start = self.at;
-        while matches!(self.peek(), Some(b'0'..=b'9')) {
-            self.at += 1;
-        }
-        if self.at > start { Ok(()) } else { Err(JsonError::Syntax) }
+        let count = self.rest().iter().take_while(|byte| byte.is_ascii_digit()).count();
+        self.at += count;
+        if count > 0 { Ok(()) } else { Err(JsonError::Syntax) }
     }
 
     pub(super) fn number(&mut self) -> Result<Json<'a>, JsonError> {

@@ -26,6 +26,7 @@ fn router((case, count): (Case, u32)) -> Case {
 
 #[library_benchmark]
 #[benches::authenticate(args = [200, 1200], setup = known)]
+#[benches::verify(args = [20, 120], setup = unknown)]
 #[benches::bad_signature(args = [20, 120], setup = bad_signature)]
 fn library((direct, count): (Direct, u32)) -> Direct {
     direct.authenticate_many(count);
@@ -33,7 +34,8 @@ fn library((direct, count): (Direct, u32)) -> Direct {
 }
 
 #[library_benchmark]
-#[benches::bad_signature(args = [20, 120], setup = raw)]
+#[benches::verify(args = [20, 120], setup = raw)]
+#[benches::bad_signature(args = [20, 120], setup = raw_bad_signature)]
 fn aws_lc((raw, count): (Raw, u32)) -> Raw {
     raw.check_many(count);
     raw
@@ -75,7 +77,15 @@ fn bad_signature(count: u32) -> (Direct, u32) {
     (Direct::bad_signature(), count)
 }
 
+fn unknown(count: u32) -> (Direct, u32) {
+    (Direct::unknown(), count)
+}
+
 fn raw(count: u32) -> (Raw, u32) {
+    (Raw::good_signature(), count)
+}
+
+fn raw_bad_signature(count: u32) -> (Raw, u32) {
     (Raw::bad_signature(), count)
 }
 

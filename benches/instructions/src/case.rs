@@ -64,13 +64,17 @@ impl Direct {
         direct
     }
 
-    /// A server that remembers no token but has seen a good one, asked about one with a bad signature.
-    pub fn bad_signature() -> Self {
+    /// A server that remembers no token, asked about a good one each time. Asks once.
+    pub fn unknown() -> Self {
         let server = apps::server_without_cache();
-        let (token, is_good) = (requests::valid_token().to_owned(), true);
-        let good = Direct { server: server.clone(), token, is_good };
-        good.authenticate_many(1);
-        let direct = Direct { server, token: requests::forged_token(), is_good: false };
+        let direct = Direct { server, token: requests::valid_token().to_owned(), is_good: true };
+        direct.authenticate_many(1);
+        direct
+    }
+
+    /// The same, asked about a token with a bad signature.
+    pub fn bad_signature() -> Self {
+        let direct = Direct { token: requests::forged_token(), is_good: false, ..Direct::unknown() };
         direct.authenticate_many(1);
         direct
     }
@@ -88,20 +92,29 @@ impl Direct {
     }
 }
 
-/// The check of a bad signature and nothing else.
+/// The check of a signature and nothing else.
 pub struct Raw {
     keys: Jwks,
     message: String,
     signature: Vec<u8>,
+    is_good: bool,
 }
 
 impl Raw {
+    /// That of the token which [`Direct::unknown`] asks about. Checks it once.
+    pub fn good_signature() -> Self {
+        Raw::of(requests::valid_token(), true)
+    }
+
     /// That of the token which [`Direct::bad_signature`] asks about. Checks it once.
     pub fn bad_signature() -> Self {
-        let token = requests::forged_token();
+        Raw::of(&requests::forged_token(), false)
+    }
+
+    fn of(token: &str, is_good: bool) -> Self {
         let (message, signature) = token.rsplit_once('.').expect("three parts");
         let signature = requests::decode(signature);
-        let raw = Raw { keys: apps::keys(), message: message.to_owned(), signature };
+        let raw = Raw { keys: apps::keys(), message: message.to_owned(), signature, is_good };
         raw.check_many(1);
         raw
     }
@@ -109,13 +122,13 @@ impl Raw {
     /// Checks so many times.
     ///
     /// # Panics
-    /// The signature holds.
+    /// The verdict is another than expected.
     pub fn check_many(&self, count: u32) {
         let [key] = self.keys.keys() else { panic!("one key") };
         for _ in 0..count {
             let message = black_box(self.message.as_bytes());
             let verdict = danger::verify_signature(Algorithm::RS256, key, message, &self.signature);
-            assert!(black_box(verdict).is_err());
+            assert_eq!(black_box(verdict).is_ok(), self.is_good);
         }
     }
 }
