@@ -117,7 +117,7 @@ impl Trusted {
     pub(super) fn expects(&self, header: &Header<'_>, payload: &[u8], now: u64) -> bool {
         self.algorithms.contains(&header.algorithm)
             && self.rules.check_typ(header.typ).is_ok()
-            && self.outlook.is_good(payload, now.saturating_sub(self.rules.leeway))
+            && self.outlook.is_good(payload, now, self.rules.leeway)
     }
 
     fn keys_at_hand(&self, now: Now, round: Round) -> Result<AtHand, Stuck> {

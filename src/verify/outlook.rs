@@ -9,6 +9,7 @@ use super::audience::AudienceRule;
 
 static ISSUER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""iss":""#));
 static EXPIRY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""exp":"#));
+static NOT_BEFORE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""nbf":"#));
 
 /// No date has more digits.
 const LONGEST_DATE: usize = 12;
@@ -30,9 +31,10 @@ impl Outlook {
         Outlook { audiences: rule.accepted.as_ref().map(|accepted| accepted.iter().map(finder).collect()) }
     }
 
-    /// True where the token seems to be for us, and not to have ended before `earliest`.
-    pub(crate) fn is_good(&self, payload: &[u8], earliest: u64) -> bool {
-        expiry(payload).is_some_and(|expiry| expiry > earliest)
+    /// True where the token seems to be for us, and to hold now.
+    pub(crate) fn is_good(&self, payload: &[u8], now: u64, leeway: u64) -> bool {
+        date(&EXPIRY, payload).is_some_and(|expiry| expiry.saturating_add(leeway) > now)
+            && date(&NOT_BEFORE, payload).is_none_or(|begin| begin <= now.saturating_add(leeway))
             && self.audiences.as_ref().is_none_or(|ours| ours.iter().any(|audience| audience.find(payload).is_some()))
     }
 }
@@ -43,9 +45,9 @@ pub(crate) fn issuer(payload: &[u8]) -> Option<&str> {
     std::str::from_utf8(text.get(..memchr(b'"', text)?)?).ok()
 }
 
-/// What seems to be the end, in whole seconds.
-fn expiry(payload: &[u8]) -> Option<u64> {
-    let digits = behind(&EXPIRY, payload)?.iter().map_while(|&byte| char::from(byte).to_digit(10));
+/// What seems to be this date, in whole seconds.
+fn date(name: &Finder<'_>, payload: &[u8]) -> Option<u64> {
+    let digits = behind(name, payload)?.iter().map_while(|&byte| char::from(byte).to_digit(10));
     Some(digits.take(LONGEST_DATE).fold(0, |seconds, digit| seconds * 10 + u64::from(digit)))
 }
 
@@ -59,12 +61,16 @@ mod tests {
 
     fn is_good(payload: &str) -> bool {
         let rule = AudienceRule { accepted: Some(vec!["a".into(), "https://b".into()]), client_ids: Vec::new() };
-        Outlook::new(&rule).is_good(payload.as_bytes(), 100)
+        Outlook::new(&rule).is_good(payload.as_bytes(), 110, 10)
     }
 
     #[test]
-    fn a_token_for_us_that_has_not_ended_looks_good() {
-        for payload in [r#"{"exp":101,"aud":"a"}"#, r#"{"aud":["x","https://b"],"exp":101.5}"#] {
+    fn a_token_for_us_that_holds_now_looks_good() {
+        for payload in [
+            r#"{"exp":101,"aud":"a"}"#,
+            r#"{"aud":["x","https://b"],"exp":101.5}"#,
+            r#"{"exp":101,"aud":"a","nbf":120}"#,
+        ] {
             assert!(is_good(payload), "{payload}");
         }
         for payload in [
@@ -72,6 +78,7 @@ mod tests {
             r#"{"exp":101,"aud":"b"}"#,
             r#"{"exp": 101,"aud":"a"}"#,
             r#"{"exp":1.01e2,"aud":"a"}"#,
+            r#"{"exp":101,"aud":"a","nbf":121}"#,
             r#"{"aud":"a"}"#,
             r#"{"exp":"#,
             "",
@@ -79,8 +86,8 @@ mod tests {
             assert!(!is_good(payload), "{payload}");
         }
         let any = Outlook::new(&AudienceRule { accepted: None, client_ids: Vec::new() });
-        assert!(any.is_good(br#"{"exp":101}"#, 100) && !any.is_good(br#"{"exp":100}"#, 100));
-        assert!(any.is_good(br#"{"exp":99999999999999999999999999}"#, 100));
+        assert!(any.is_good(br#"{"exp":101}"#, 100, 0) && !any.is_good(br#"{"exp":100}"#, 100, 0));
+        assert!(any.is_good(br#"{"exp":99999999999999999999999999}"#, 100, u64::MAX));
     }
 
     #[test]
