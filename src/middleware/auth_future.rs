@@ -57,11 +57,7 @@ where
                     }
                     return Poll::Ready(Ok(response));
                 }
-                StateProject::Refused { response } => match response.take() {
-                    Some(response) => return Poll::Ready(Ok(response)),
-                    // Polled after completion: nothing is left to give.
-                    None => return Poll::Pending,
-                },
+                StateProject::Refused { response } => return give_once(response),
                 StateProject::Verify { verify, slot } => {
                     let result = ready!(verify.as_mut().poll(context));
                     let Some(waiting) = slot.take() else { return Poll::Pending };
@@ -78,6 +74,11 @@ where
             state.set(next);
         }
     }
+}
+
+/// The answer to a request that was refused. Polled after completion there is nothing left to give.
+pub(super) fn give_once<B, E>(response: &mut Option<Response<B>>) -> Poll<Result<Response<B>, E>> {
+    response.take().map_or(Poll::Pending, |response| Poll::Ready(Ok(response)))
 }
 
 /// An answer with a nonce must not be stored (RFC 9449 section 8.2).

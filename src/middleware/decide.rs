@@ -13,6 +13,7 @@ use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
+use super::auth_future::give_once;
 use super::body::{BytesBody, EmptyBody, MapBody, RefusalBody};
 use super::challenge::refuse;
 use super::judge::{admit, tell};
@@ -205,10 +206,7 @@ where
         loop {
             let next = match state.as_mut().project() {
                 StateProject::Inner { future } => return future.poll(context),
-                // Polled after completion there is nothing left to give.
-                StateProject::Refused { response } => {
-                    return response.take().map_or(Poll::Pending, |response| Poll::Ready(Ok(response)));
-                }
+                StateProject::Refused { response } => return give_once(response),
                 StateProject::Asking { asking, slot } => {
                     let (result, parts) = ready!(asking.as_mut().poll(context));
                     let Some((mut inner, body, layer)) = slot.take() else { return Poll::Pending };

@@ -12,6 +12,7 @@ use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
+use super::auth_future::give_once;
 use super::body::{BytesBody, EmptyBody, MapBody, RefusalBody};
 use super::challenge::refuse;
 use super::judge::judge_request;
@@ -186,10 +187,7 @@ where
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
             StateProject::Inner { future } => future.poll(context),
-            // Polled after completion there is nothing left to give.
-            StateProject::Refused { response } => {
-                response.take().map_or(Poll::Pending, |response| Poll::Ready(Ok(response)))
-            }
+            StateProject::Refused { response } => give_once(response),
         }
     }
 }

@@ -11,6 +11,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::auth::Auth;
+use super::auth_future::give_once;
 use super::body::{BytesBody, RefusalBody};
 use super::challenge::refuse;
 use super::fields::mark_sensitive;
@@ -141,10 +142,7 @@ where
             StateProject::Open { future } => future.poll(context),
             StateProject::Token { future } => future.poll(context),
             StateProject::Rule { future } => future.poll(context),
-            // Polled after completion there is nothing left to give.
-            StateProject::Refused { response } => {
-                response.take().map_or(Poll::Pending, |response| Poll::Ready(Ok(response)))
-            }
+            StateProject::Refused { response } => give_once(response),
         }
     }
 }

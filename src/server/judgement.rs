@@ -199,7 +199,7 @@ impl Inner {
     #[inline]
     pub(super) fn is_in_time(&self, claims: &Claims, wall: u64) -> Result<(), Reason> {
         let Lasting { expires_at, not_before, .. } = *claims.lasting();
-        Times { expires_at, not_before, issued_at: None }.check(wall, self.leeway)
+        Times { expires_at, not_before: Some(not_before), issued_at: None }.check(wall, self.leeway)
     }
 
     pub(super) fn presented(
@@ -218,7 +218,7 @@ impl Inner {
     /// A bound token is remembered as well: how it must be presented is judged on every request.
     fn admit(&self, known: &Known<'_>, set: ClaimSet, presentation: &Presentation<'_>) -> Verdict {
         let claims = Claims::new(ClaimSet { digest: known.digest, ..set }, Scheme::Bearer);
-        self.cache.put(known.token, Entry { claims: claims.clone(), since: known.now });
+        self.cache.put(known.token, Entry::new(&claims, known.now));
         self.presented(claims, known.token, presentation, known.now.wall)
     }
 

@@ -9,7 +9,8 @@ use quick_cache::sync::Cache;
 
 use super::digest::KeyedDigest;
 use crate::clock::Now;
-use crate::token::claims::Claims;
+use crate::token::claims::{Claims, Kept};
+use crate::token::request::Scheme;
 
 /// Tokens longer than this are verified each time.
 const MAX_TOKEN: usize = 4 * 1024;
@@ -28,11 +29,25 @@ pub(crate) struct TokenCache {
     max_age: Duration,
 }
 
-/// A verified token and when it was verified.
+/// A verified token and when it was verified. Small, so that the cache's own slot for it is a line of memory.
 #[derive(Clone)]
 pub(crate) struct Entry {
-    pub(crate) claims: Claims,
-    pub(crate) since: Now,
+    claims: Kept,
+    /// Seconds since 1970.
+    wall: u64,
+    /// Nanoseconds on the monotonic clock.
+    monotonic: u64,
+}
+
+impl Entry {
+    pub(crate) fn new(claims: &Claims, now: Now) -> Self {
+        let monotonic = u64::try_from(now.monotonic.as_nanos()).unwrap_or(u64::MAX);
+        Entry { claims: claims.kept(), wall: now.wall, monotonic }
+    }
+
+    fn since(&self) -> Now {
+        Now { wall: self.wall, monotonic: Duration::from_nanos(self.monotonic) }
+    }
 }
 
 /// What the cache gives back.
@@ -62,11 +77,13 @@ impl TokenCache {
 
     /// The token of this digest, unless by one of both clocks it was verified too long ago.
     pub(crate) fn get(&self, digest: u128, now: Now) -> Option<Remembered> {
-        let Entry { claims, since } = self.entries.as_ref()?.get(&digest)?;
+        let entry = self.entries.as_ref()?.get(&digest)?;
+        let since = entry.since();
         let passed = now.monotonic.saturating_sub(since.monotonic);
         let passed_by_wall = Duration::from_secs(now.wall.saturating_sub(since.wall));
         let wall = now.not_before(since);
-        (passed < self.max_age && passed_by_wall < self.max_age).then_some(Remembered { claims, wall })
+        let is_young = passed < self.max_age && passed_by_wall < self.max_age;
+        is_young.then(|| Remembered { claims: entry.claims.presented(Scheme::Bearer), wall })
     }
 
     pub(crate) fn forget(&self, digest: u128) {

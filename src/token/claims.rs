@@ -43,8 +43,23 @@ pub struct Claims<T = ()> {
     pub(crate) scheme: Scheme,
 }
 
+/// Claims as they are remembered: how the token is presented is another matter on each request. No larger than the `Arc`,
+/// because a hit on an entry that was not used for long costs a wait for each line of memory that it touches.
+#[derive(Clone)]
+pub(crate) struct Kept(Arc<Verified<()>>);
+
+impl Kept {
+    pub(crate) fn set(&self) -> &ClaimSet {
+        &self.0.set
+    }
+
+    pub(crate) fn presented(self, scheme: Scheme) -> Claims {
+        Claims { verified: self.0, scheme }
+    }
+}
+
 /// One verified token, with the typed view `T` of its payload. What each request judges again stands first, beside
-/// the counters of the `Arc`: a hit touches one line of memory.
+/// the counters of the `Arc`: most often in the same line of memory.
 #[repr(C)]
 struct Verified<T> {
     lasting: Lasting,
@@ -85,11 +100,13 @@ pub(crate) struct ClaimSet {
 
 /// What decides whether a token still holds. Times are seconds since 1970.
 #[derive(Debug, Clone)]
+#[repr(C)]
 pub(crate) struct Lasting {
-    pub(crate) expires_at: u64,
-    pub(crate) not_before: Option<u64>,
     /// Of the key that signed: the token lives no longer than its key. Absent where no key did.
     pub(crate) key_life: Option<Arc<KeyLife>>,
+    pub(crate) expires_at: u64,
+    /// 0 where the issuer does not say.
+    pub(crate) not_before: u64,
     pub(crate) is_bound: bool,
 }
 
@@ -112,13 +129,17 @@ pub(crate) struct Confirmation {
 impl Claims {
     pub(crate) fn new(set: ClaimSet, scheme: Scheme) -> Self {
         let lasting = Lasting {
-            expires_at: set.expires_at,
-            not_before: set.not_before,
             key_life: set.key_life.clone(),
+            expires_at: set.expires_at,
+            not_before: set.not_before.unwrap_or(0),
             is_bound: set.confirmation.is_some(),
         };
         let verified = Verified { lasting, set: Arc::new(set), extra: (), views: View::default() };
         Claims { verified: Arc::new(verified), scheme }
+    }
+
+    pub(crate) fn kept(&self) -> Kept {
+        Kept(self.verified.clone())
     }
 
     /// The same claims with your own type beside them, deserialized once per token and shared.

@@ -15,7 +15,7 @@ use tower_bearer::{
     Access, AccessRules, AuthLayer, Claims, Issuer, RequireRules, RequireScope, ResourceServer, RouteRules,
 };
 
-use crate::support::{AS, Fixture, Outcome, RS, Reply, send_through};
+use crate::support::{AS, Fixture, Inside, Outcome, RS, Reply, send_through};
 
 fn rules(list: &[(&str, &[Method], Access)]) -> AccessRules {
     let mut routes = RouteRules::new();
@@ -381,24 +381,14 @@ async fn r54_a_request_that_waits_for_keys_is_judged_by_the_rules_it_came_under(
 #[tokio::test]
 async fn a_concurrency_limit_inside_holds() {
     let fixture = Fixture::new();
-    let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-    let (inside, seen) = (now.clone(), most.clone());
-    let inner = service_fn(move |_: Request<()>| {
-        let (inside, seen) = (inside.clone(), seen.clone());
-        async move {
-            seen.fetch_max(inside.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-            tokio::task::yield_now().await;
-            inside.fetch_sub(1, Ordering::SeqCst);
-            Ok::<_, Infallible>(Reply::default())
-        }
-    });
+    let inside = Inside::default();
     let rules = RequireRules::new(fixture.server.clone(), each_access());
-    let service = ServiceBuilder::new().layer(rules).layer(ConcurrencyLimitLayer::new(1)).service(inner);
+    let service = ServiceBuilder::new().layer(rules).layer(ConcurrencyLimitLayer::new(1)).service(inside.service());
     let token = format!("Bearer {}", fixture.token().scope("a").sign());
     let paths = ["/public", "/optional", "/authenticated", "/scope"];
     let requests = paths.iter().map(|path| service.clone().oneshot(request("GET", path, &token)));
     for response in join_all(requests).await {
         assert_eq!(response.unwrap().status(), StatusCode::OK);
     }
-    assert_eq!((now.load(Ordering::SeqCst), most.load(Ordering::SeqCst)), (0, 1));
+    inside.assert_one_at_a_time();
 }

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
@@ -182,6 +182,34 @@ impl Outcome {
         assert!(self.challenges().iter().all(|challenge| told(challenge) || offered(challenge)), "{self:?}");
         assert_eq!(self.challenges().iter().any(told), error.is_some(), "{self:?}");
         assert_eq!(self.headers.get("cache-control").unwrap(), "no-store");
+    }
+}
+
+/// How many requests are inside a service: now, and at most at once.
+#[derive(Clone, Default)]
+pub struct Inside {
+    now: Arc<AtomicUsize>,
+    most: Arc<AtomicUsize>,
+}
+
+impl Inside {
+    /// The service. Each request stays inside for one turn of the scheduler.
+    pub fn service(&self) -> Inner<()> {
+        let inside = self.clone();
+        Inner::new(service_fn(move |_| {
+            let inside = inside.clone();
+            async move {
+                inside.most.fetch_max(inside.now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                tokio::task::yield_now().await;
+                inside.now.fetch_sub(1, Ordering::SeqCst);
+                Ok(Reply::default())
+            }
+        }))
+    }
+
+    #[track_caller]
+    pub fn assert_one_at_a_time(&self) {
+        assert_eq!((self.now.load(Ordering::SeqCst), self.most.load(Ordering::SeqCst)), (0, 1));
     }
 }
 

@@ -6,7 +6,6 @@ use std::future::{Future, poll_fn, ready};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
@@ -18,7 +17,7 @@ use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 use tower_bearer::testing::Endpoint;
 use tower_bearer::{AuthLayer, Claims, RequireScope, ResourceServer, Scoped};
 
-use crate::support::{Fixture, Reply, get};
+use crate::support::{Fixture, Inside, Reply, get};
 
 fn auth(fixture: &Fixture) -> AuthLayer {
     AuthLayer::new(fixture.server.clone())
@@ -100,23 +99,14 @@ async fn s10_16_the_service_that_was_ready_is_the_one_that_is_called() {
 #[tokio::test]
 async fn s10_16_a_concurrency_limit_inside_holds_also_while_requests_wait_for_keys() {
     for fixture in cold_and_warm().await {
-        let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-        let (inside, seen) = (now.clone(), most.clone());
-        let inner = service_fn(move |_: Request<()>| {
-            let (inside, seen) = (inside.clone(), seen.clone());
-            async move {
-                seen.fetch_max(inside.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-                tokio::task::yield_now().await;
-                inside.fetch_sub(1, Ordering::SeqCst);
-                Ok::<_, Infallible>(Reply::default())
-            }
-        });
-        let service = ServiceBuilder::new().layer(auth(&fixture)).layer(ConcurrencyLimitLayer::new(1)).service(inner);
+        let inside = Inside::default();
+        let service =
+            ServiceBuilder::new().layer(auth(&fixture)).layer(ConcurrencyLimitLayer::new(1)).service(inside.service());
         let requests = (0..8).map(|_| service.clone().oneshot(with_token(&fixture.token().sign(), ())));
         for response in futures_util::future::join_all(requests).await {
             assert_eq!(response.unwrap().status(), StatusCode::OK);
         }
-        assert_eq!((now.load(Ordering::SeqCst), most.load(Ordering::SeqCst)), (0, 1));
+        inside.assert_one_at_a_time();
     }
 }
 

@@ -1,4 +1,4 @@
-//! Over sockets: all servers are up on one core and take turns in slices of a second under a load on another core.
+//! Over sockets: all servers are up on one core and take turns in short slices under a load on another core.
 //! They are compared by the CPU time that the server itself took for a request, which other work on the machine
 //! changes least.
 

@@ -12,7 +12,7 @@ pub struct Scale {
     pub turn: usize,
 }
 
-pub const WHOLE: Scale = Scale { quick: false, rounds: 250, slices: 20, slice_millis: 1000, turn: 10_000 };
+pub const WHOLE: Scale = Scale { quick: false, rounds: 250, slices: 80, slice_millis: 250, turn: 10_000 };
 pub const QUICK: Scale = Scale { quick: true, rounds: 40, slices: 4, slice_millis: 200, turn: 10_000 };
 
 impl Scale {
