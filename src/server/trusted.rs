@@ -11,7 +11,7 @@ use crate::server::known_server::KnownServer;
 use crate::token::error::{AuthError, Reason};
 use crate::token::key_life::KeyLife;
 use crate::verify::algorithm::Algorithm;
-use crate::verify::jwk::Jwk;
+use crate::verify::jwk::{Jwk, TrackedKey};
 use crate::verify::jwks::Jwks;
 use crate::verify::jws::{Compact, Header};
 use crate::verify::outlook::Outlook;
@@ -83,6 +83,24 @@ pub(super) struct Signed<'a> {
     pub(super) signature: &'a [u8],
 }
 
+/// The key that made a signature.
+pub(super) struct Signer {
+    key: Arc<TrackedKey>,
+    /// The set does not say for which algorithm it is.
+    is_open: bool,
+}
+
+impl Signer {
+    /// The life of the key, which from now on is for this algorithm alone. Only a token that is good in everything else
+    /// may fix that.
+    pub(super) fn admit(self, algorithm: Algorithm) -> Result<Arc<KeyLife>, Reason> {
+        if self.is_open && !self.key.pin(algorithm) {
+            return Err(Reason::AlgorithmPinned);
+        }
+        Ok(self.key.life.clone())
+    }
+}
+
 /// The keys at hand: borrowed from the configuration or from the store's snapshot.
 enum AtHand {
     Given(Arc<Jwks>),
@@ -139,15 +157,15 @@ impl Trusted {
         Stuck::Waits { issuer: self.rules.issuer.clone(), why }
     }
 
-    /// The signature, and whether its key may be used: the life of that key. Whatever it says, a payload that breaks a
-    /// rule is refused for that.
-    pub(super) fn check_signature(&self, token: &Signed<'_>, now: Now, round: Round) -> Result<Arc<KeyLife>, Stuck> {
+    /// The signature, and whether its key may be used. Whatever it says, a payload that breaks a rule is refused for
+    /// that.
+    pub(super) fn check_signature(&self, token: &Signed<'_>, now: Now, round: Round) -> Result<Signer, Stuck> {
         let at_hand = self.keys_at_hand(now, round)?;
         // A shared secret has no name: whatever `kid` the token carries, there is one key to try.
         let kid = if matches!(self.keys, KeySource::Secret(_)) { None } else { token.header.kid };
         let header = Header { kid, ..*token.header };
         let checked = match token.compact.verify(&header, token.signature, at_hand.keys()) {
-            Ok(key) => check_key(key, header.algorithm).map_err(AuthError::from),
+            Ok(key) => signer(key).map_err(AuthError::from),
             Err(error) => Err(error),
         };
         // Also a key that was withdrawn while this request looked at it: the set that follows may hold its twin.
@@ -169,15 +187,12 @@ impl Trusted {
     }
 }
 
-fn check_key(key: &Jwk, algorithm: Algorithm) -> Result<Arc<KeyLife>, Reason> {
+fn signer(key: &Jwk) -> Result<Signer, Reason> {
     if key.private_part {
         return Err(Reason::KeyPublishedPrivately);
     }
     if key.key.life.is_withdrawn() {
         return Err(Reason::KeyUnknown);
     }
-    if key.algorithm.is_none() && !key.key.pin(algorithm) {
-        return Err(Reason::AlgorithmPinned);
-    }
-    Ok(key.key.life.clone())
+    Ok(Signer { key: key.key.clone(), is_open: key.algorithm.is_none() })
 }

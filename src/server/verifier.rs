@@ -8,12 +8,11 @@ use crate::remote::health::IssuerHealth;
 use crate::remote::introspection::Introspector;
 use crate::remote::jwks::RemoteJwks;
 use crate::server::known_server;
-use crate::server::trusted::{Round, Signed, Stuck, Trusted};
+use crate::server::trusted::{Round, Signed, Signer, Stuck, Trusted};
 use crate::store::known_headers::KnownHeaders;
 use crate::token::claims::ClaimSet;
 use crate::token::error::{AuthError, Reason};
 use crate::token::json::{self, Object};
-use crate::token::key_life::KeyLife;
 use crate::token::untrusted::Untrusted;
 use crate::verify::answer::Asked;
 use crate::verify::jws::{Compact, Header, parse_header};
@@ -33,7 +32,7 @@ pub(crate) struct Verifier {
 /// What the keys of an issuer say of a signature, before it is certain that the token is of this issuer.
 struct Early<'a> {
     issuer: &'a Trusted,
-    checked: Result<Arc<KeyLife>, Stuck>,
+    checked: Result<Signer, Stuck>,
 }
 
 impl Verifier {
@@ -83,10 +82,11 @@ impl Verifier {
         let sound = trusted.rules.judge(&judged, now.wall);
         let sound = sound.map_err(|error| known_server::explain(error, trusted.known, &judged))?;
         trusted.attend();
-        let key_life = match early {
+        let signer = match early {
             Some(Early { issuer, checked }) if std::ptr::eq(issuer, trusted) => checked?,
             _ => trusted.check_signature(&signed, now, round)?,
         };
+        let key_life = signer.admit(header.algorithm)?;
         if repeated.is_some_and(|header| !repeats_claims(header)) {
             self.headers.keep(compact.header, &header);
         }

@@ -33,6 +33,8 @@ async fn c8725_3_1_b_a_key_without_alg_serves_the_first_algorithm_that_it_verifi
         let fixture = with_keys_and([jwk_without(&RSA, &["alg"])], |issuer| issuer);
         let forged = fixture.token().key(second).with_signature(&[1; 256]);
         text_is_refused(&fixture, &forged, "signature_invalid").await;
+        // Nor does another JWT of the issuer fix what its access tokens are signed with.
+        refuses(&fixture, fixture.token().key(second).without("sub"), "claim_missing").await;
         passes(&fixture, fixture.token().key(first)).await;
         refuses(&fixture, fixture.token().key(second), "algorithm_pinned").await;
         passes(&fixture, fixture.token().key(first)).await;
