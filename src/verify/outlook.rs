@@ -6,13 +6,11 @@ use memchr::memchr;
 use memchr::memmem::Finder;
 
 use super::audience::AudienceRule;
+use super::times::LONGEST_DATE;
 
 static ISSUER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""iss":""#));
 static EXPIRY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""exp":"#));
 static NOT_BEFORE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""nbf":"#));
-
-/// No date has more digits.
-const LONGEST_DATE: usize = 12;
 
 /// What the payloads of one issuer hold when they are meant for this resource.
 ///

@@ -8,7 +8,7 @@ use crate::token::json::{Json, Object};
 const MAX_DATE: u64 = 253_402_300_799;
 
 /// How many digits it has.
-const LONGEST_DATE: usize = 12;
+pub(super) const LONGEST_DATE: usize = 12;
 
 /// How far `iat` may lie ahead, apart from the leeway (FAPI 2.0 refuses beyond 60 s).
 const MAX_IAT_AHEAD: u64 = 60;
